@@ -1,0 +1,55 @@
+"""How what was learnt is carried over: every method returns a `Classifier`.
+
+Frameworks are imported by the method that needs them, when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from course_lib.methods.classifier import Classifier, FeatureClassifier
+    from course_lib.methods.imbalance import resample, with_threshold
+    from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
+    from course_lib.methods.scratch import scratch_cnn
+    from course_lib.methods.simple import knn, majority, nearest_mean
+
+_HOME = {
+    "Classifier": "classifier",
+    "FeatureClassifier": "classifier",
+    "LinearHead": "probe",
+    "fit_probe": "probe",
+    "knn": "simple",
+    "linear_probe": "probe",
+    "majority": "simple",
+    "nearest_mean": "simple",
+    "resample": "imbalance",
+    "scratch_cnn": "scratch",
+    "with_threshold": "imbalance",
+}
+
+__all__ = [
+    "Classifier",
+    "FeatureClassifier",
+    "LinearHead",
+    "fit_probe",
+    "knn",
+    "linear_probe",
+    "majority",
+    "nearest_mean",
+    "resample",
+    "scratch_cnn",
+    "with_threshold",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a method when it is first asked for (PEP 562)."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
