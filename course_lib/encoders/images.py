@@ -1,0 +1,493 @@
+"""Image encoders: networks that learnt from ImageNet and turn pictures into features."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from course_lib.encoders import efficientnet_lite
+from course_lib.encoders.cache import FeatureCache, fingerprints
+from course_lib.encoders.packaged import weights_file
+from course_lib.errors import BadInput, DataUnavailable
+from course_lib.tasks.task import Split
+
+# TensorFlow's own chatter tells a learner nothing; a value set outside wins.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+SMALLEST, LARGEST = 64, 224
+PACKAGED = "efficientnet-lite0"
+_RESIZE = "bilinear-1"  # changes when the pixels that the network sees would change
+_SHARD = 2048  # rows per shard: what an interrupted run can lose
+
+Graph = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the last `encode` cost.
+
+    Parameters
+    ----------
+    images : int
+        How many were asked for.
+    computed : int
+        How many of them went through the network; the others came from the cache.
+    seconds : float
+        For the computed ones, the network's building apart.
+    seconds_per_image : float
+        Of the computed ones, or, when all came from the cache, what they had cost.
+    """
+
+    images: int
+    computed: int
+    seconds: float
+    seconds_per_image: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of computing, cached or not; 0 when unknown."""
+        return 1 / self.seconds_per_image if self.seconds_per_image else 0.0
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether nothing had to be computed."""
+        return self.computed == 0
+
+
+class ImageEncoder:
+    """A frozen network that turns pictures into features.
+
+    Made by `imagenet`. Attributes as there, and:
+
+    Attributes
+    ----------
+    dim : int
+        Columns of the features.
+    key : str
+        Names weights, input size, preprocessing and layers; features are filed under it.
+    last : Timing or None
+        What the last `encode` cost.
+    """
+
+    def __init__(
+        self, name: str, pixels: int, *, key: str, network: Callable[[], Network], dim: int, flip: bool
+    ) -> None:
+        self.name, self.pixels, self.key, self.dim, self.flip = name, pixels, key, dim, flip
+        self.last: Timing | None = None
+        self._network = network
+        self._graphs: dict[tuple[tuple[int, ...], int], Graph] = {}
+        self._cache = FeatureCache(key, dim)
+
+    @cached_property
+    def _built(self) -> Network:
+        return self._network()
+
+    @property
+    def model(self) -> Any:
+        """The keras.Model, normalisation layers included: pixels 0..255 in, pooled features out."""
+        return self._built.model()
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the frozen network, its normalisation statistics included."""
+        return int(self.model.count_params())
+
+    def encode(
+        self,
+        data: Split | np.ndarray,
+        *,
+        batch_size: int = 64,
+        cache: bool = True,
+        progress: bool = True,
+    ) -> np.ndarray:
+        """Return the features of pictures; what was computed before is read from disk.
+
+        Parameters
+        ----------
+        data : Split or numpy.ndarray
+            ``(n, height, width, 1 or 3)`` uint8. Resized as a whole to the encoder's square: bilinear, with
+            an antialiasing filter when made smaller. Grey becomes RGB.
+        batch_size : int
+            The last batch is filled up, so that a picture's features do not depend on its neighbours.
+        cache : bool
+            False neither reads nor writes features on disk.
+        progress : bool
+            Show a bar while computing.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n, dim)`` float32.
+
+        Raises
+        ------
+        BadInput
+            When the array is not a stack of uint8 pictures.
+        """
+        x = _pictures(data)
+        ids = fingerprints(x) if cache else []
+        missing = np.flatnonzero(~self._cache.find(ids)) if cache else np.arange(len(x))
+        if cache:  # the same picture twice in one call is computed once
+            missing = np.array(list({ids[row]: row for row in missing[::-1]}.values())[::-1], np.int64)
+        start, seconds = 0, 0.0
+        features = np.empty((len(missing), self.dim), np.float32)
+        for stop, spent in self._compute(x, missing, features, batch_size, progress):
+            seconds += spent
+            if cache:
+                rows = [ids[row] for row in missing[start:stop]]
+                self._cache.save(rows, features[start:stop], spent / (stop - start))
+            start = stop
+        if cache:
+            features = self._assemble(ids, missing, features)
+            known = self._cache.seconds_each(ids)
+        else:
+            known = 0.0
+        each = seconds / len(missing) if len(missing) else known
+        self.last = Timing(len(x), len(missing), seconds, each)
+        return features
+
+    def _assemble(self, ids: Sequence[bytes], missing: np.ndarray, computed: np.ndarray) -> np.ndarray:
+        """Put cached and computed rows together in the order of `ids`, whether or not the disk took them."""
+        fresh = {ids[row]: place for place, row in enumerate(missing)}
+        rows = np.empty((len(ids), self.dim), np.float32)
+        old = [place for place, i in enumerate(ids) if i not in fresh]
+        new = [place for place, i in enumerate(ids) if i in fresh]
+        rows[old] = self._cache.gather([ids[place] for place in old])
+        rows[new] = computed[[fresh[ids[place]] for place in new]]
+        self._cache.find(())  # notice the shards just written
+        return rows
+
+    def _compute(
+        self, x: np.ndarray, rows: np.ndarray, out: np.ndarray, batch_size: int, progress: bool
+    ) -> Iterator[tuple[int, float]]:
+        """Fill `out` with the features of ``x[rows]``; yield (rows done, seconds since the last yield)."""
+        if not len(rows):
+            return
+        import tensorflow as tf
+
+        graph = self._graph(x.shape[1:], batch_size)
+
+        def batches() -> Iterator[np.ndarray]:
+            for first in range(0, len(rows), batch_size):
+                batch = x[rows[first : first + batch_size]]
+                short = batch_size - len(batch)
+                yield np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
+
+        spec = tf.TensorSpec((batch_size, *x.shape[1:]), tf.uint8)
+        stream = tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
+        from course_lib.show.progress import Progress
+
+        done, since = 0, time.perf_counter()
+        written = 0
+        with Progress(f"features at {self.pixels} px", len(rows), "images", visible=progress) as bar:
+            for batch in stream:
+                found = np.asarray(graph(batch))[: len(rows) - done]
+                out[done : done + len(found)] = found
+                done += len(found)
+                bar.update(len(found))
+                if done - written >= _SHARD or done == len(rows):
+                    yield done, time.perf_counter() - since
+                    written, since = done, time.perf_counter()
+
+    def _graph(self, shape: tuple[int, ...], batch_size: int) -> Graph:
+        """Return the compiled function from a batch of uint8 pictures of one shape to features."""
+        if (shape, batch_size) not in self._graphs:
+            network = self._built.frozen()
+            pixels, flip = self.pixels, self.flip
+
+            def run(pictures: Any) -> Any:
+                import tensorflow as tf
+
+                x = _resized(pictures, pixels)
+                if not flip:
+                    return network(x)
+                return (network(x) + network(tf.reverse(x, axis=[2]))) / 2
+
+            self._graphs[shape, batch_size] = _freeze(run, (batch_size, *shape))
+        return self._graphs[shape, batch_size]
+
+    def classify(self, images: np.ndarray, top: int = 5) -> tuple[np.ndarray, np.ndarray]:
+        """Name what the network itself sees, in ImageNet's 1,000 classes.
+
+        Parameters
+        ----------
+        images : numpy.ndarray
+            ``(n, height, width, 1 or 3)`` uint8.
+        top : int
+
+        Returns
+        -------
+        classes : numpy.ndarray
+            ``(n, top)`` int64, ImageNet class numbers, likeliest first.
+        probabilities : numpy.ndarray
+            ``(n, top)`` float32.
+
+        Raises
+        ------
+        BadInput
+            For networks that were loaded without their classifier.
+        """
+        classifier = self._built.classifier()
+        pictures = _resized(_pictures(images), self.pixels)
+        logits = np.asarray(classifier(pictures, training=False), np.float64)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        odds /= odds.sum(axis=1, keepdims=True)
+        classes = np.argsort(-odds, axis=1, kind="stable")[:, :top]
+        return classes, np.take_along_axis(odds, classes, axis=1).astype(np.float32)
+
+    def __repr__(self) -> str:
+        flip = ", averaged with the mirror image" if self.flip else ""
+        return f"ImageEncoder({self.name!r}: {self.pixels} px → {self.dim:,} features{flip}, frozen)"
+
+
+class Network:
+    """How a network is built: for inference, for training, with its classifier."""
+
+    def frozen(self) -> Graph:
+        """Return the function from ``(n, px, px, 3)`` float 0..255 to features, for inference."""
+        raise NotImplementedError
+
+    def model(self) -> Any:
+        """Return the keras.Model with its normalisation layers."""
+        raise NotImplementedError
+
+    def classifier(self) -> Any:
+        """Return the keras.Model with ImageNet logits."""
+        raise BadInput(
+            "This network was loaded without its ImageNet classifier.",
+            "Use encoders.imagenet() for the packaged network, which has it.",
+        )
+
+
+class _Lite0(Network):
+    def __init__(self, pixels: int, layers: str, state: dict[str, np.ndarray]) -> None:
+        self._pixels, self._layers, self._state = pixels, layers, state
+        self._model: Any = None
+        self._classifier: Any = None
+
+    def frozen(self) -> Graph:
+        folded = efficientnet_lite.build(self._pixels, self._state, folded=True)
+        return _inference(self._pooled(folded))
+
+    def model(self) -> Any:
+        if self._model is None:
+            self._model = self._pooled(efficientnet_lite.build(self._pixels, self._state))
+        return self._model
+
+    def classifier(self) -> Any:
+        if self._classifier is None:
+            self._classifier = efficientnet_lite.build(
+                self._pixels, self._state, folded=True, classify=True
+            )
+        return self._classifier
+
+    def _pooled(self, model: Any) -> Any:
+        if self._layers == "last":
+            return model
+        import keras
+
+        pooled = [
+            keras.layers.GlobalAveragePooling2D(name=f"{name}_pooled")(model.get_layer(name).output)
+            for name in efficientnet_lite.SEVERAL
+        ]
+        return keras.Model(model.input, keras.layers.Concatenate(name="several")(pooled))
+
+
+class _Application(Network):
+    """A network of keras.applications with its own preprocessing."""
+
+    def __init__(self, model: Any, preprocess: Callable[[Any], Any]) -> None:
+        self._model, self._preprocess = model, preprocess
+
+    def frozen(self) -> Graph:
+        network = _inference(self._model)
+        return lambda x: network(self._preprocess(x))
+
+    def model(self) -> Any:
+        import keras
+
+        inputs = keras.Input(self._model.input_shape[1:])
+        return keras.Model(inputs, self._model(self._preprocess(inputs)))
+
+
+def imagenet(
+    pixels: int = 128,
+    network: str = PACKAGED,
+    *,
+    flip: bool = False,
+    layers: str = "last",
+    weights: str = "imagenet",
+) -> ImageEncoder:
+    """Return an encoder that learnt from ImageNet.
+
+    Parameters
+    ----------
+    pixels : int
+        Side of the square that the network sees, 64 to 224. The work grows with its square.
+    network : str
+        ``"efficientnet-lite0"`` is packaged and needs no network. Any name of ``keras.applications``, for
+        instance ``"MobileNetV2"``, is downloaded by Keras once.
+    flip : bool
+        Average the features of a picture and its mirror image: twice the work, often a point better.
+    layers : "last" or "several"
+        ``"several"`` pools three layers (3,104 columns) where ``"last"`` pools one (1,280); computed on the way, so
+        it costs nothing more (Evci et al., 2022, "Head2Toe"). The packaged network only.
+    weights : "imagenet" or "random"
+        ``"random"`` is the control: the same architecture that never learnt anything.
+
+    Returns
+    -------
+    ImageEncoder
+
+    Raises
+    ------
+    BadInput
+        Pixels out of range, an unknown network, layers or weights.
+    DataUnavailable, Corrupt
+        When weights are missing, cannot be downloaded, or are not the published ones.
+
+    Examples
+    --------
+    >>> encoder = imagenet(pixels=64)
+    >>> encoder.encode(np.zeros((2, 32, 32, 1), np.uint8), cache=False).shape
+    (2, 1280)
+    """
+    if not SMALLEST <= pixels <= LARGEST:
+        raise BadInput(f"pixels={pixels}; expected {SMALLEST} to {LARGEST}.", "128 is a good start.")
+    if weights not in ("imagenet", "random"):
+        raise BadInput(f"weights={weights!r}.", "Give 'imagenet', or 'random' for the control.")
+    if layers not in ("last", "several"):
+        raise BadInput(f"layers={layers!r}.", "Give 'last' or 'several'.")
+    if network.lower() == PACKAGED:
+        return _packaged(pixels, flip=flip, layers=layers, weights=weights)
+    if layers != "last":
+        raise BadInput(f"layers={layers!r} with {network}.", "Give 'last'; 'several' is for the packaged one.")
+    return _from_applications(pixels, network, flip=flip, weights=weights)
+
+
+def encode(encoder: ImageEncoder, data: Split | np.ndarray, **options: Any) -> np.ndarray:
+    """Return ``encoder.encode(data, **options)``: features ``(n, dim)`` float32."""
+    return encoder.encode(data, **options)
+
+
+def _packaged(pixels: int, *, flip: bool, layers: str, weights: str) -> ImageEncoder:
+    path = weights_file(PACKAGED)  # verified now, so that altered weights are refused before anything runs
+
+    def network() -> Network:
+        state = _read_state(path)
+        return _Lite0(
+            pixels, layers, state if weights == "imagenet" else efficientnet_lite.random_state(state)
+        )
+
+    source = path.stem.rsplit("-", 1)[-1] if weights == "imagenet" else "random0"
+    label = PACKAGED if weights == "imagenet" else f"{PACKAGED}, random weights"
+    dim = 3104 if layers == "several" else efficientnet_lite.FEATURES
+    key = _key(PACKAGED, source, pixels, layers, flip)
+    return ImageEncoder(label, pixels, key=key, network=network, dim=dim, flip=flip)
+
+
+def _key(network: str, source: str, pixels: int, layers: str, flip: bool) -> str:
+    return f"{network}-{source}-{pixels}px-{layers}{'-flip' if flip else ''}-{_RESIZE}"
+
+
+def _read_state(path: Any) -> dict[str, np.ndarray]:
+    """Return the published arrays; nothing but tensors is unpickled."""
+    import torch
+
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _applications() -> dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]]:
+    """Return constructor and preprocessing of every network in keras.applications, by name."""
+    import keras
+
+    found = {}
+    for module in vars(keras.applications).values():
+        preprocess = getattr(module, "preprocess_input", None)
+        if preprocess is None:
+            continue
+        for name, thing in vars(module).items():
+            if name[0].isupper() and callable(thing):
+                found[name] = (thing, preprocess)
+    return found
+
+
+def _from_applications(pixels: int, network: str, *, flip: bool, weights: str) -> ImageEncoder:
+    known = _applications()
+    match = {name.lower(): name for name in known}.get(network.lower())
+    if match is None:
+        raise BadInput(
+            f"No network is called {network!r}.", f"There are: {PACKAGED} (packaged), {', '.join(sorted(known))}."
+        )
+    construct, preprocess = known[match]
+    options = {"include_top": False, "pooling": "avg", "input_shape": (pixels, pixels, 3)}
+    try:
+        model = construct(weights="imagenet" if weights == "imagenet" else None, **options)
+    except ValueError as error:
+        raise BadInput(f"{match} does not take pictures of {pixels} px: {error}", "Give more pixels.") from error
+    except Exception as error:  # Keras wraps whatever the download met in a plain Exception
+        raise DataUnavailable(
+            f"The weights of {match} could not be downloaded: {error}",
+            f"Try again with a network connection, or use {PACKAGED!r}, which is packaged.",
+        ) from error
+    digest = hashlib.sha256()
+    for array in model.get_weights():
+        digest.update(np.ascontiguousarray(array).data)
+    key = _key(match.lower(), digest.hexdigest()[:16], pixels, "last", flip)
+    label = match if weights == "imagenet" else f"{match}, random weights"
+    return ImageEncoder(
+        label,
+        pixels,
+        key=key,
+        network=lambda: _Application(model, preprocess),
+        dim=int(model.output_shape[-1]),
+        flip=flip,
+    )
+
+
+def _inference(model: Any) -> Graph:
+    return lambda x: model(x, training=False)
+
+
+def _pictures(data: Split | np.ndarray) -> np.ndarray:
+    x = data.x if isinstance(data, Split) else np.asarray(data)
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8 or 0 in x.shape[1:]:
+        hint = " Values of NaN cannot be pictures." if x.dtype.kind == "f" and np.isnan(x).any() else ""
+        raise BadInput(
+            f"Pictures of shape {x.shape} and type {x.dtype}; expected (n, height, width, 1 or 3) uint8.{hint}",
+            "Give whole numbers 0 to 255: array.astype('uint8'), one axis for the channels.",
+        )
+    return x
+
+
+def _resized(pictures: Any, pixels: int) -> Any:
+    """Return ``(n, pixels, pixels, 3)`` float32 in 0..255."""
+    import tensorflow as tf
+
+    x = tf.cast(pictures, tf.float32)
+    height, width, channels = x.shape[1:]
+    if (height, width) != (pixels, pixels):
+        x = tf.image.resize(x, (pixels, pixels), method="bilinear", antialias=max(height, width) > pixels)
+    return tf.repeat(x, 3, axis=3) if channels == 1 else x
+
+
+def _freeze(function: Graph, shape: tuple[int, ...]) -> Graph:
+    """Compile `function` for uint8 input of one shape, weights as constants.
+
+    Constants let TensorFlow fuse convolution, bias and activation; measured here, together with the folded
+    normalisation, that makes encoding 1.7 to 2 times as fast as ``model.predict``.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    traced = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
+    frozen = convert_variables_to_constants_v2(traced)
+    return lambda batch: frozen(batch)[0]
