@@ -1,0 +1,45 @@
+# Each command sets up what it needs in .venv by itself, and nothing twice.
+PYTHON ?= python3
+TORCH ?= cpu
+NAMES ?=
+BIN := .venv/bin
+SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python is not here: install Python 3.11, 3.12 or 3.13 (python.org), or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	$(PYTHON) tools/set_up.py --torch $(TORCH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run lab test bench clean
+
+help:
+	@echo "make run     set up, execute the notebooks, write build/pages/index.html  (NAMES=\"04\" for some)"
+	@echo "make lab     set up, open the course in JupyterLab"
+	@echo "make test    set up, then lint, types, tests and notebooks"
+	@echo "make bench   set up, then time the library against the usual ways"
+	@echo "make clean   remove .venv and build (never your cache or your notebooks)"
+	@echo "Options: TORCH=cuda for the GPU build of PyTorch, PYTHON=/path/to/python3"
+
+setup:
+	$(SETUP)
+
+setup-test:
+	$(SETUP) --extra test
+
+run: setup
+	@$(BIN)/course run $(NAMES)
+
+lab: setup
+	@$(BIN)/course lab
+
+bench: setup
+	@$(BIN)/course bench $(NAMES)
+
+# nbval runs on copies: tests/notebooks/prepare.py says why.
+test: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict course_lib
+	$(BIN)/python tests/notebooks/prepare.py build/nbval
+	$(BIN)/python -m pytest course_lib tests build/nbval --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
+		--nbval-cell-timeout 600 --cov --cov-report term
+
+clean:
+	rm -rf .venv build .coverage .mypy_cache .pytest_cache .ruff_cache

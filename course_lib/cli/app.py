@@ -1,0 +1,114 @@
+"""The commands of `course` and what happens to their errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from course_lib.errors import CourseError
+
+app = typer.Typer(
+    name="course",
+    help="Carryover: a hands-on course in transfer learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Numbers (04), names or paths; none means all.")]
+Build = Annotated[Path | None, typer.Option(help="Where results go (default: build/ beside notebooks/).")]
+
+
+@app.callback()
+def _everywhere(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
+    """Carryover: a hands-on course in transfer learning."""
+
+
+@app.command()
+def lab(
+    port: Annotated[int | None, typer.Option(help="Port for JupyterLab.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Open the course in JupyterLab."""
+    from course_lib.cli.lab import open_lab
+
+    raise typer.Exit(open_lab(port, browser))
+
+
+@app.command()
+def run(
+    names: Names = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Execute everything anew.")] = False,
+    commit_outputs: Annotated[
+        bool,
+        typer.Option("--commit-outputs", help="Write the outputs back into notebooks/, made for committing."),
+    ] = False,
+    build: Build = None,
+    notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks.")] = None,
+) -> None:
+    """Execute notebooks in order; write pages, results and a table of minutes to build/."""
+    from course_lib.runner import run_course
+
+    code = run_course(names or [], fresh=fresh, commit_outputs=commit_outputs, build=build, folder=notebooks)
+    raise typer.Exit(code)
+
+
+@app.command()
+def doctor(
+    full: Annotated[
+        bool, typer.Option("--full", help="Also import the frameworks and look for a GPU.")
+    ] = False,
+) -> None:
+    """Say what this machine has, what is missing and how to get it."""
+    from course_lib.cli.doctor import examine
+
+    raise typer.Exit(examine(full))
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="cifar10, cifar100 or all.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="A folder, a file or an address to take it from.")
+    ] = None,
+) -> None:
+    """Bring a data set to this machine, verified."""
+    from course_lib.cli.fetch import fetch_data
+
+    raise typer.Exit(fetch_data(name, source))
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Comparisons; none means all.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer repetitions.")] = False,
+    readme: Annotated[bool, typer.Option("--readme", help="Write the table into README.md.")] = False,
+) -> None:
+    """Time the library against the usual ways, in alternation, on this machine."""
+    from course_lib.cli.bench import run_bench
+
+    raise typer.Exit(run_bench(names or [], json, quick, readme))
+
+
+def main() -> None:
+    """Run the command; an error of the course is told in plain words, without a traceback."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except CourseError as error:
+        if debug:
+            raise
+        print(f"course: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
