@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
+from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
+from course_lib.measure.facts import fact
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
 
-__all__ = ["Interval", "Report", "bootstrap", "from_predictions", "report"]
+__all__ = [
+    "Comparison",
+    "ComparisonRow",
+    "Curve",
+    "Interval",
+    "LabelsSaved",
+    "Point",
+    "Report",
+    "bootstrap",
+    "compare",
+    "fact",
+    "from_predictions",
+    "labels_saved",
+    "learning_curve",
+    "mean_score",
+    "report",
+]

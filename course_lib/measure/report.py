@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
@@ -175,7 +175,8 @@ def report(classifier: Predictor, split: Split, *, resamples: int = 1000, seed: 
     Raises
     ------
     BadInput
-        When the split is empty or has more classes than the classifier knows, or when a prediction is not a class.
+        When the split is empty or has more classes than the classifier knows, or when a prediction is not a
+        class.
     """
     if len(split) == 0:
         raise BadInput(
@@ -335,7 +336,7 @@ def check_metric(metric: str) -> str:
     return metric
 
 
-def html_table(caption: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def html_table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Return a small table; `caption` is HTML, everything else is text."""
     top = "".join(f'<th scope="col" style="text-align:left">{escape(cell)}</th>' for cell in head)
     body = "".join(

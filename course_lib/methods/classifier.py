@@ -58,6 +58,8 @@ class Classifier(ABC):
         encoder) and ``"fit"``.
     chosen : dict of str to object
         What the validation set chose, for instance ``{"strength": 1000.0}``.
+    chosen_path : tuple of dict
+        What was tried on the way there, with its score on validation, where a method keeps that.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Classifier(ABC):
         self.parameters_trained = int(parameters_trained)
         self.seconds = {"features": 0.0, "fit": 0.0, **seconds}
         self.chosen = dict(chosen or {})
+        self.chosen_path: tuple[dict[str, float], ...] = ()
 
     @abstractmethod
     def predict_proba(self, data: Data) -> np.ndarray:
@@ -175,7 +178,8 @@ def check_features(x: np.ndarray, y: np.ndarray | None = None, what: str = "trai
     features = np.asarray(x)
     if features.ndim != 2 or features.dtype.kind not in "fiub":
         raise BadInput(
-            f"The {what} features have shape {features.shape} and type {features.dtype}; expected (n, d) numbers.",
+            f"The {what} features have shape {features.shape} and type {features.dtype}; "
+            "expected (n, d) numbers.",
             "Give one row of numbers per example, for instance encoder.encode(split).",
         )
     if y is not None and len(y) != len(features):
@@ -225,7 +229,7 @@ def need_two_classes(y: np.ndarray) -> None:
     present = np.unique(y)
     if len(present) < 2:
         raise BadInput(
-            f"All {len(y):,} training labels are of class {present[0]}; a classifier needs two classes or more.",
+            f"All {len(y):,} training labels are of class {present[0]}; a classifier needs two classes.",
             "Take a subset that holds every class, for instance task.subset(100), which is stratified.",
         )
 

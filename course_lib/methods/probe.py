@@ -25,7 +25,7 @@ from course_lib.tasks.task import Task
 STRENGTHS: tuple[float, ...] = tuple(float(f"{10 ** (p / 2):.4g}") for p in range(10, -3, -1))
 """Half-decades from 100,000 down to 0.1, in scikit-learn's terms C from 1e-5 to 10."""
 
-_NEVER = -1e4  # the bias of a class that has no training example; finite, so that a head can be copied on
+NEVER = -1e4  # the bias of a class that has no training example; finite, so that a head can be copied on
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def linear_probe(
     Returns
     -------
     FeatureClassifier
-        ``.chosen["strength"]``, ``.head.weights``, ``.path`` of the choice in ``.chosen_path``.
+        ``.chosen["strength"]``, ``.head.weights``, ``.chosen_path``.
 
     Raises
     ------
@@ -214,9 +214,9 @@ def fit_probe(
         elif loss > best[0]:
             break
     assert best is not None
-    theta, _ = standard.minimise(best[1], best[2], gap=1e-9)  # choosing forgives more than reporting
+    theta, _ = standard.minimise(best[1], best[2], gap=1e-10)  # choosing forgives more than reporting
     weights = np.zeros((x.shape[1], k))
-    bias = np.full(k, _NEVER)
+    bias = np.full(k, NEVER)
     weights[:, present] = standard.weights(theta) / scale[:, None]
     bias[present] = theta[-1] - mean @ weights[:, present]
     head = LinearHead(weights.astype(np.float32), bias.astype(np.float32))
@@ -268,11 +268,12 @@ def _judge(logits: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[float
 class _Objective:
     """The probe's objective on standardised features Z, and its minimiser.
 
-    Deep features are strongly correlated, which plain L-BFGS answers with many small steps. The softmax Hessian is
-    bounded by a multiple of ``ZᵀSZ``, the same for every class (Böhning 1992, "Multinomial logistic
-    regression algorithm"). In the eigenbasis of that matrix, found once for all strengths, it is diagonal, so that
-    L-BFGS may start from ``1 / (c·eigenvalue + λ)`` as its guess of the inverse Hessian. The penalty does not
-    notice the rotation, and with fewer examples than features there are only as many directions as examples.
+    Deep features are strongly correlated, which plain L-BFGS answers with many small steps. The softmax
+    Hessian is bounded by a multiple of ``ZᵀSZ``, the same for every class (Böhning 1992, "Multinomial
+    logistic regression algorithm"). In the eigenbasis of that matrix, found once for all strengths, it is
+    diagonal, so that L-BFGS may start from ``1 / (c·eigenvalue + λ)`` as its guess of the inverse Hessian.
+    The penalty does not notice the rotation, and with fewer examples than features there are only as many
+    directions as examples.
     """
 
     def __init__(self, z: np.ndarray, target: np.ndarray, weight: np.ndarray, classes: int) -> None:
@@ -320,7 +321,8 @@ class _Objective:
     ) -> tuple[np.ndarray, int]:
         """Return the minimiser at `strength` by L-BFGS from `theta`, and the steps it took.
 
-        Ends when the objective is within about `gap` (nats per example) of its minimum, as the Newton decrement has it.
+        Ends when the objective is within about `gap` (nats per example) of its minimum, which half the
+        squared Newton decrement tells.
         """
         guess = np.vstack([1.0 / (self.spread + strength), [[self.shape[1] / self.total]]])
         value, gradient = self.value(theta, strength)

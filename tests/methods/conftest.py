@@ -1,0 +1,67 @@
+"""Small tasks and an encoder without a framework."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from course_lib.tasks.task import Split, Task
+
+
+class Pass:
+    """An encoder whose features are the examples themselves; it notes what it was given."""
+
+    name = "pass"
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self.seen: list[str] = []
+
+    def encode(self, data: Any) -> np.ndarray:
+        if isinstance(data, Split):
+            self.seen.append(data.name)
+            return np.asarray(data.x, np.float32)
+        return np.asarray(data, np.float32)
+
+
+def make_task(x: np.ndarray, y: np.ndarray, cuts: tuple[int, int], classes: int) -> Task:
+    """Cut arrays into a task: train up to the first cut, validation up to the second."""
+    names = tuple(f"class {c}" for c in range(classes))
+
+    def split(low: int, high: int, name: str) -> Split:
+        ids = np.array([str(i) for i in range(low, high)])
+        return Split(x[low:high], y[low:high], names, name, "made up", ids)
+
+    a, b = cuts
+    parts = split(0, a, "train"), split(a, b, "validation"), split(b, len(y), "test")
+    return Task("made up", *parts, names, "made up", "CC0", "none")
+
+
+@pytest.fixture
+def blobs() -> SimpleNamespace:
+    """Three overlapping clouds in ten correlated dimensions, one of them constant."""
+    rng = np.random.default_rng(7)
+    y = rng.integers(3, size=600)
+    mix = rng.normal(size=(10, 10))
+    x = (rng.normal(size=(600, 10)) + 0.45 * rng.normal(size=(3, 10))[y]) @ mix + 5
+    x[:, 4] = 0.1
+    x = x.astype(np.float32)
+    return SimpleNamespace(task=make_task(x, y, (300, 400), 3), x=x, y=y, encoder=Pass(10))
+
+
+@pytest.fixture
+def lopsided() -> Task:
+    """Two overlapping clouds, a tenth of the examples in class 1."""
+    rng = np.random.default_rng(0)
+    y = (rng.random(3000) < 0.1).astype(int)
+    x = rng.normal(size=(3000, 4)) + 1.2 * y[:, None]
+    return make_task(x, y, (1000, 2000), 2)
+
+
+@pytest.fixture
+def encoder() -> Pass:
+    """For `lopsided`."""
+    return Pass(4)
