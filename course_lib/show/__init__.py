@@ -1,0 +1,31 @@
+"""Figures, sentences and progress; knows nothing of the frameworks behind the numbers.
+
+matplotlib is imported when the first figure is drawn.
+"""
+
+from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
+from course_lib.show.diagrams import transfer_steps
+from course_lib.show.maps import feature_map
+from course_lib.show.photographs import pictures, pictures_by
+from course_lib.show.picture import Picture
+from course_lib.show.progress import Progress, progress
+from course_lib.show.reading import say
+from course_lib.show.style import styled
+
+__all__ = [
+    "Picture",
+    "Progress",
+    "bars",
+    "confusion",
+    "feature_map",
+    "learning_curve",
+    "pictures",
+    "pictures_by",
+    "progress",
+    "recall_per_class",
+    "say",
+    "shares",
+    "styled",
+    "tradeoff",
+    "transfer_steps",
+]

@@ -1,0 +1,347 @@
+"""Charts of scores: learning curves, intervals, recall per class, confusions, trade-offs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from course_lib.errors import BadInput
+from course_lib.show.picture import Picture
+from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, styled
+
+if TYPE_CHECKING:
+    from course_lib.tasks.task import Split
+
+METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+
+
+class IntervalLike(Protocol):
+    """A value with the ends of its interval."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
+
+
+class CurveLike(Protocol):
+    """A method's scores over numbers of labels; `measure.learning_curve` makes one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def sizes(self) -> Any: ...
+
+    def interval(self, size: int) -> IntervalLike: ...
+
+
+class ReportLike(Protocol):
+    """What `measure.report` makes."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def recall(self) -> np.ndarray: ...
+
+    @property
+    def confusion(self) -> np.ndarray: ...
+
+
+def learning_curve(
+    *curves: CurveLike, title: str = "", reference: float | None = None, alt: str | None = None
+) -> Picture:
+    """Draw scores against the number of labels, on a logarithmic axis, with bands.
+
+    Parameters
+    ----------
+    *curves : Curve
+        Their bands are the 95% intervals over seeds and test examples.
+    title : str
+    reference : float, optional
+        A score to draw a line at, for instance chance.
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+    """
+    import matplotlib.pyplot as plt
+
+    if not curves:
+        raise BadInput("No curve was given.", "Give at least one, from measure.learning_curve.")
+    told = []
+    with styled():
+        figure, axes = plt.subplots(figsize=(7.2, 4.2))
+        for k, curve in enumerate(curves):
+            sizes = [int(n) for n in curve.sizes]
+            points = [curve.interval(n) for n in sizes]
+            colour = PALETTE[k % len(PALETTE)]
+            axes.fill_between(
+                sizes, [p.low for p in points], [p.high for p in points], color=colour, alpha=0.18, lw=0
+            )
+            axes.plot(
+                sizes,
+                [p.value for p in points],
+                color=colour,
+                marker=MARKERS[k % len(MARKERS)],
+                linestyle=LINES[k % len(LINES)],
+                label=curve.name,
+            )
+            told.append(
+                f"{curve.name} goes from {points[0].value:.0%} at {sizes[0]:,} labels "
+                f"to {points[-1].value:.0%} at {sizes[-1]:,}"
+            )
+        _reference(axes, reference, horizontal=True)
+        every = sorted({int(n) for curve in curves for n in curve.sizes})
+        axes.set_xscale("log")
+        axes.set_xticks(every, [f"{n:,}" for n in every])
+        axes.minorticks_off()
+        axes.set(xlabel="training labels", ylabel=METRICS.get(curves[0].metric, curves[0].metric))
+        axes.set_title(title)
+        axes.yaxis.set_major_formatter(_percent)
+        if len(every) > 7:
+            axes.tick_params(axis="x", labelrotation=30)
+        axes.legend()
+    return Picture(figure, alt or f"Learning curves. {'; '.join(told)}.")
+
+
+def bars(
+    scores: Mapping[str, IntervalLike],
+    *,
+    title: str = "",
+    reference: float | None = None,
+    alt: str | None = None,
+) -> Picture:
+    """Draw horizontal bars with their intervals and values.
+
+    Parameters
+    ----------
+    scores : dict of str to Interval
+        Shares, 0 to 1; drawn from top to bottom.
+    title : str
+    reference : float, optional
+        A line to compare with, for instance chance.
+    alt : str, optional
+    """
+    import matplotlib.pyplot as plt
+
+    if not scores:
+        raise BadInput("No score was given.", "Give a dict of names to intervals.")
+    names, values = list(scores), list(scores.values())
+    with styled():
+        figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.46 * len(names)))
+        places = np.arange(len(names))[::-1]
+        for k, (place, score) in enumerate(zip(places, values, strict=True)):
+            axes.barh(
+                place,
+                score.value,
+                height=0.62,
+                facecolor=PALETTE[k % len(PALETTE)],
+                hatch=HATCHES[k % len(HATCHES)],
+                edgecolor="white",
+            )
+            axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
+            axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
+            axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:.0%}", va="center")
+        _reference(axes, reference, horizontal=False)
+        axes.set_yticks(places, names)
+        axes.set_xlim(0, 1.08)
+        axes.xaxis.set_major_formatter(_percent)
+        axes.grid(axis="y", visible=False)
+        axes.set_title(title)
+    told = "; ".join(
+        f"{name} {s.value:.0%} (95% interval {s.low:.0%} to {s.high:.0%})"
+        for name, s in zip(names, values, strict=True)
+    )
+    return Picture(figure, alt or f"{title or 'Scores'}: {told}.")
+
+
+def shares(split: Split, *, title: str = "", alt: str | None = None) -> Picture:
+    """Draw how many examples each class of a split has."""
+    import matplotlib.pyplot as plt
+
+    counts = split.counts
+    total = max(sum(counts.values()), 1)
+    with styled():
+        figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.4 * len(counts)))
+        places = np.arange(len(counts))[::-1]
+        axes.barh(places, list(counts.values()), height=0.62, color=PALETTE[0])
+        for place, count in zip(places, counts.values(), strict=True):
+            axes.text(count + total * 0.006, place, f"{count:,} ({count / total:.0%})", va="center")
+        axes.set_yticks(places, list(counts))
+        axes.set_xlim(0, max(counts.values()) * 1.22)
+        axes.set_xlabel("examples")
+        axes.grid(axis="y", visible=False)
+        axes.set_title(title or split.name)
+    told = "; ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in counts.items())
+    return Picture(figure, alt or f"Number of examples per class: {told}.")
+
+
+def recall_per_class(
+    reports: Mapping[str, ReportLike], *, title: str = "Recall per class", alt: str | None = None
+) -> Picture:
+    """Draw the share of each class that is found, one mark per method.
+
+    Parameters
+    ----------
+    reports : dict of str to Report
+        All with the same classes.
+    """
+    import matplotlib.pyplot as plt
+
+    names = {tuple(report.class_names) for report in reports.values()}
+    if len(names) != 1:
+        raise BadInput(
+            f"{len(reports)} reports with {len(names)} different lists of classes; expected one list.",
+            "Compare reports on the same task.",
+        )
+    classes = names.pop()
+    places = np.arange(len(classes))[::-1]
+    few = len(classes) <= 3
+    with styled():
+        height = len(classes) * (0.3 * len(reports) + 0.35) if few else 0.42 * len(classes)
+        figure, axes = plt.subplots(figsize=(7.2, 1.2 + height))
+        for k, (name, report) in enumerate(reports.items()):
+            colour, offset = PALETTE[k % len(PALETTE)], 0.0
+            if few:  # so few rows leave room to set the methods side by side
+                offset = ((len(reports) - 1) / 2 - k) * 0.8 / len(reports)
+                axes.hlines(places + offset, 0, report.recall, color=colour, lw=2, alpha=0.6)
+                for place, found in zip(places, report.recall, strict=True):
+                    axes.text(found + 0.02, place + offset, f"{found:.0%}", va="center", fontsize=9)
+            axes.plot(
+                report.recall,
+                places + offset,
+                linestyle="none",
+                marker=MARKERS[k % len(MARKERS)],
+                ms=8,
+                color=colour,
+                label=name,
+            )
+        axes.set_yticks(places, classes)
+        axes.set_ylim(-0.6, len(classes) - 0.4)
+        axes.set_xlim(-0.02, 1.08)
+        axes.xaxis.set_major_formatter(_percent)
+        axes.set_xlabel("found (recall)")
+        axes.set_title(title)
+        figure.legend(loc="outside lower center", ncols=min(len(reports), 3))
+    told = ". ".join(
+        f"{name}: " + ", ".join(f"{c} {r:.0%}" for c, r in zip(classes, report.recall, strict=True))
+        for name, report in reports.items()
+    )
+    return Picture(figure, alt or f"Share of each class that is found. {told}.")
+
+
+def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) -> Picture:
+    """Draw which class is taken for which: rows are true classes and sum to 100%.
+
+    Raises
+    ------
+    BadInput
+        For more than 30 classes, which nobody can read.
+    """
+    import matplotlib.pyplot as plt
+
+    counts = np.asarray(report.confusion)
+    k = len(counts)
+    if k > 30:
+        raise BadInput(f"A matrix of {k} classes cannot be read.", "Use recall_per_class on some classes.")
+    rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with styled():
+        side = 2.2 + 0.5 * k
+        figure, axes = plt.subplots(figsize=(side + 0.8, side))
+        axes.imshow(rows, vmin=0, vmax=1, cmap="Blues")
+        for i in range(k):
+            for j in range(k):
+                if rows[i, j] >= 0.005:
+                    axes.text(
+                        j,
+                        i,
+                        f"{100 * rows[i, j]:.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=9,
+                        color="white" if rows[i, j] > 0.55 else "0.15",
+                    )
+        axes.set_xticks(range(k), report.class_names, rotation=40, ha="right")
+        axes.set_yticks(range(k), report.class_names)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title or f"{report.method}: % of each true class")
+    return Picture(figure, alt or _confusion_words(report, rows))
+
+
+def _confusion_words(report: ReportLike, rows: np.ndarray) -> str:
+    wrong = rows - np.diag(np.diag(rows))
+    i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    names = report.class_names
+    right = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, np.diag(rows), strict=True))
+    return (
+        f"Confusion matrix of {report.method}. Right: {right}. The commonest confusion: {wrong[i, j]:.0%} of "
+        f"{names[i]} are taken for {names[j]}."
+    )
+
+
+def tradeoff(
+    points: Mapping[str, tuple[float, IntervalLike]],
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    alt: str | None = None,
+) -> Picture:
+    """Draw what each choice costs against what it brings, labelled in place.
+
+    Parameters
+    ----------
+    points : dict of str to (float, Interval)
+        Cost and score per choice.
+    x, y : str
+        Axis labels.
+    """
+    import matplotlib.pyplot as plt
+
+    with styled():
+        figure, axes = plt.subplots(figsize=(7.2, 3.8))
+        costs = [cost for cost, _ in points.values()]
+        axes.plot(costs, [s.value for _, s in points.values()], color="0.6", lw=1.2, zorder=1)
+        for k, (name, (cost, score)) in enumerate(points.items()):
+            axes.plot([cost, cost], [score.low, score.high], color=PALETTE[0], lw=1.6)
+            axes.plot(cost, score.value, marker=MARKERS[k % len(MARKERS)], color=PALETTE[0], ms=8)
+            axes.annotate(name, (cost, score.value), xytext=(9, -12), textcoords="offset points")
+        axes.set(xlabel=x, ylabel=y)
+        axes.set_xlim(0, max(costs) * 1.18)
+        axes.yaxis.set_major_formatter(_percent)
+        axes.set_title(title)
+    told = "; ".join(f"{name}: {cost:.2g} {x}, {score.value:.0%}" for name, (cost, score) in points.items())
+    return Picture(figure, alt or f"{y} against {x}. {told}.")
+
+
+def _reference(axes: Any, value: float | None, *, horizontal: bool) -> None:
+    """Draw and name the line of chance, or of another score to compare with."""
+    if value is None:
+        return
+    (axes.axhline if horizontal else axes.axvline)(value, color="0.35", lw=1.2, ls=(0, (2, 2)), zorder=1)
+    if horizontal:
+        axes.text(0.995, value, f"guessing {value:.0%}", transform=axes.get_yaxis_transform(), ha="right", va="bottom")
+    else:
+        axes.text(value, 1.0, f"guessing {value:.0%}", transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
+
+
+def _percent(value: float, _: Any = None) -> str:
+    return f"{100 * value:.0f}%"

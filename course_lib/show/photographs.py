@@ -1,0 +1,138 @@
+"""Grids of pictures with their labels and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from course_lib.errors import BadInput
+from course_lib.show.picture import Picture
+from course_lib.show.style import PALETTE, styled
+
+if TYPE_CHECKING:
+    from course_lib.tasks.task import Split
+
+
+def pictures(
+    split: Split,
+    *,
+    rows: int = 2,
+    columns: int = 6,
+    predictions: np.ndarray | None = None,
+    only: str | None = None,
+    title: str = "",
+    seed: int = 0,
+    alt: str | None = None,
+) -> Picture:
+    """Show some examples of a split with their labels, or with what was predicted.
+
+    Parameters
+    ----------
+    split : Split
+    rows, columns : int
+    predictions : numpy.ndarray, optional
+        ``(n,)`` class numbers. A wrong one has a frame and a cross in its caption.
+    only : "wrong" or "right", optional
+        Show only these predictions.
+    title : str
+    seed : int
+        Which examples.
+    alt : str, optional
+
+    Raises
+    ------
+    BadInput
+        When predictions and examples differ in number, or `only` leaves nothing.
+    """
+    import matplotlib.pyplot as plt
+
+    chosen = _choose(split, rows * columns, predictions, only, seed)
+    if len(chosen) < rows * columns:
+        rows = -(-len(chosen) // columns)
+    with styled():
+        figure, panels = plt.subplots(
+            rows, columns, figsize=(1.32 * columns, 1.62 * rows + (0.3 if title else 0)), squeeze=False
+        )
+        for axes in panels.flat:
+            axes.axis("off")
+        for axes, row in zip(panels.flat, chosen, strict=False):
+            _draw(axes, split.x[row])
+            _caption(axes, split, int(row), predictions)
+        if title:
+            figure.suptitle(title, fontsize=12, weight="bold")
+    return Picture(figure, alt or _words(split, chosen, predictions))
+
+
+def pictures_by(groups: Mapping[str, Split], *, columns: int = 6, seed: int = 0, alt: str | None = None) -> Picture:
+    """Show one row of examples per group, named at its left, with their labels."""
+    import matplotlib.pyplot as plt
+
+    with styled():
+        figure, panels = plt.subplots(
+            len(groups), columns, figsize=(1.32 * columns + 0.4, 1.66 * len(groups)), squeeze=False
+        )
+        for line, (name, split) in zip(panels, groups.items(), strict=True):
+            for axes, row in zip(line, _choose(split, columns, None, None, seed), strict=False):
+                _draw(axes, split.x[row])
+                axes.set_title(split.class_names[split.y[row]], fontsize=9, loc="center", weight="normal")
+            line[0].text(-0.14, 0.5, name, transform=line[0].transAxes, rotation=90, va="center", ha="center", weight="bold")
+            for axes in line:
+                axes.axis("off")
+    return Picture(figure, alt or f"Examples in rows: {', '.join(groups)}.")
+
+
+def _choose(
+    split: Split, n: int, predictions: np.ndarray | None, only: str | None, seed: int
+) -> np.ndarray:
+    rows = np.arange(len(split))
+    if predictions is not None:
+        if len(predictions) != len(split):
+            raise BadInput(f"{len(predictions)} predictions for {len(split)} examples.", "Predict this split.")
+        right = np.asarray(predictions) == split.y
+        rows = rows if only is None else np.flatnonzero(right if only == "right" else ~right)
+    elif only is not None:
+        raise BadInput(f"only={only!r} without predictions.", "Give predictions=classifier.predict(split).")
+    if not len(rows):
+        raise BadInput(f"There is nothing to show: no prediction is {only}.", "Leave `only` out.")
+    return np.random.default_rng(seed).permutation(rows)[:n]
+
+
+def _draw(axes: Any, image: np.ndarray) -> None:
+    step = max(1, min(image.shape[:2]) // 150)  # what the figure can show; the rest would only make it heavy
+    if image.shape[2] == 1:
+        axes.imshow(image[::step, ::step, 0], cmap="gray", vmin=0, vmax=255)
+    else:
+        axes.imshow(image[::step, ::step], interpolation="nearest")
+
+
+def _caption(axes: Any, split: Split, row: int, predictions: np.ndarray | None) -> None:
+    truth = split.class_names[split.y[row]]
+    if predictions is None:
+        axes.set_title(truth, fontsize=9, loc="center", weight="normal")
+        return
+    said = split.class_names[int(predictions[row])]
+    if said == truth:
+        axes.set_title(f"✓ {said}", fontsize=9, loc="center", weight="normal")
+        return
+    axes.set_title(f"✗ {said}\n(is {truth})", fontsize=8, loc="center", color=PALETTE[5])
+    height, width = axes.images[0].get_array().shape[:2]
+    axes.add_patch(
+        _frame((-0.5, -0.5), width, height, fill=False, edgecolor=PALETTE[5], linewidth=4, clip_on=False)
+    )
+
+
+def _frame(*place: Any, **look: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(*place, **look)
+
+
+def _words(split: Split, rows: np.ndarray, predictions: np.ndarray | None) -> str:
+    names = [split.class_names[k] for k in split.y[rows]]
+    if predictions is None:
+        return f"{len(rows)} examples of {split.name}: {', '.join(names)}."
+    said = [split.class_names[int(k)] for k in np.asarray(predictions)[rows]]
+    wrong = [f"{n} taken for {s}" for n, s in zip(names, said, strict=True) if n != s]
+    return f"{len(rows)} examples of {split.name} with predictions. Wrong: {', '.join(wrong) or 'none'}."
