@@ -25,7 +25,9 @@ class Predictor(Protocol):
     """What a report needs of a fitted method."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For tables and legends."""
+        ...
 
     def predict(self, data: Any, /) -> np.ndarray:
         """Return the class number of every example, ``(n,)``."""

@@ -20,10 +20,14 @@ class Encoder(Protocol):
     """What a method needs of an encoder."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For tables."""
+        ...
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Number of features."""
+        ...
 
     def encode(self, data: Any, /) -> np.ndarray:
         """Return the features of `data`, ``(n, dim)`` float32."""
@@ -34,9 +38,13 @@ class Head(Protocol):
     """Maps features ``(n, d)`` to class probabilities ``(n, k)``."""
 
     @property
-    def parameters(self) -> int: ...
+    def parameters(self) -> int:
+        """How many numbers were fitted."""
+        ...
 
-    def predict_proba(self, features: np.ndarray) -> np.ndarray: ...
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Return ``(n, k)`` probabilities."""
+        ...
 
 
 class Classifier(ABC):

@@ -100,7 +100,7 @@ class Majority(Classifier):
 
 
 def majority(task: Task) -> Majority:
-    """Always answer the largest training class: the floor below which nothing was learnt.
+    """Answer the largest training class, always: the floor below which nothing was learnt.
 
     Raises
     ------
