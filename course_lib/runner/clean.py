@@ -1,0 +1,67 @@
+"""Outputs as they are committed: what repeats and may be shared, nothing else."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from course_lib.runner.state import Record, write_atomically
+
+PRIVATE = "private-output"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def committed(executed: Any, record: Record) -> Any:
+    """Return a copy of an executed notebook that makes small, stable differences.
+
+    Times of execution, states of widgets and the exact Python version go; outputs of cells tagged
+    ``private-output`` are emptied; edition and minutes are noted under ``metadata.carryover``.
+    """
+    notebook = copy.deepcopy(executed)
+    number = 0
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        cell.execution_count = number
+        if PRIVATE in cell.metadata.get("tags", []):
+            cell.outputs = []
+        for output in cell.outputs:
+            output.pop("transient", None)
+            if output.output_type == "execute_result":
+                output.execution_count = number
+            output.get("data", {}).pop(WIDGET, None)
+        cell.outputs = _joined([output for output in cell.outputs if _says_something(output)])
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    about = dict(notebook.metadata.get("carryover", {}))
+    about |= {"edition": record.edition, "minutes": round(record.seconds / 60, 1)}
+    notebook.metadata["carryover"] = about
+    return notebook
+
+
+def _says_something(output: Any) -> bool:
+    return output.output_type not in {"display_data", "execute_result"} or bool(output.data)
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Join neighbouring pieces of one stream: how they were cut depends on the moment."""
+    joined: list[Any] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def write_committed(executed: Any, record: Record, path: Path) -> None:
+    """Write the committed form of `executed` to `path`."""
+    text = nbformat.writes(committed(executed, record))  # type: ignore[no-untyped-call]
+    write_atomically(path, text.rstrip("\n") + "\n")

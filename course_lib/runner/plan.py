@@ -1,0 +1,106 @@
+"""Which notebooks there are, which were asked for, and what their results depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import course_lib
+from course_lib.errors import BadInput
+
+LIBRARY = Path(course_lib.__file__).parent
+DEPENDED_ON = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "torch")
+
+
+def notebook_folder(folder: Path | None = None) -> Path:
+    """Return the folder of notebooks: the one named, the one here, or the one beside the library.
+
+    Raises
+    ------
+    BadInput
+        When there is none.
+    """
+    places = [folder] if folder else [Path.cwd() / "notebooks", LIBRARY.parent / "notebooks"]
+    for place in places:
+        if place.is_dir():
+            return place.resolve()
+    raise BadInput(
+        f"There is no folder of notebooks at {' or '.join(map(str, places))}.",
+        "Run the command in your clone of the course, or name the folder with --notebooks.",
+    )
+
+
+def all_notebooks(folder: Path) -> list[Path]:
+    """Return the notebooks of `folder` in the order of their numbers."""
+    return sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
+
+
+def chosen(names: Sequence[str], folder: Path) -> list[Path]:
+    """Return the notebooks that `names` ask for, in the order of the course.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Numbers (``"4"``, ``"04"``), file names with or without ``.ipynb``, or paths; none means all.
+    folder : pathlib.Path
+        Where the notebooks are.
+
+    Raises
+    ------
+    BadInput
+        When a name fits none or the folder is empty; the message lists those that exist.
+    """
+    existing = all_notebooks(folder)
+    if not existing:
+        raise BadInput(f"There are no notebooks in {folder}.", "Name another folder with --notebooks.")
+    wanted: set[Path] = set()
+    for name in names:
+        fitting = [path for path in existing if _fits(name, path)]
+        if not fitting:
+            listing = ", ".join(path.stem for path in existing)
+            raise BadInput(f"No notebook is called {name!r}.", f"Choose among {listing}, or their numbers.")
+        wanted.update(fitting)
+    return [path for path in existing if path in wanted] if names else existing
+
+
+def _fits(name: str, path: Path) -> bool:
+    if re.fullmatch(r"\d+", name):
+        return bool(re.match(rf"0*{int(name)}(?!\d)", path.stem))
+    return name in (path.stem, path.name) or Path(name).resolve() == path
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of what results depend on."""
+    found = {}
+    for name in DEPENDED_ON:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def edition() -> str:
+    """Return the data set that the notebooks with a choice use now, without asking the network."""
+    try:
+        from course_lib import tasks
+
+        return "cifar10" if tasks.available("cifar10") else "solar_cells"
+    except ImportError:  # the runner also serves notebooks that need none of the course's data
+        return "none"
+
+
+def source_key(notebook: Path) -> str:
+    """Return a digest of what a notebook's results depend on, the data aside: its cells, the library, versions."""
+    digest = hashlib.sha256()
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]  # outputs do not count
+    digest.update(json.dumps([sources, versions()], sort_keys=True).encode())
+    for path in sorted(LIBRARY.rglob("*")):
+        if path.suffix in {".py", ".mplstyle"} and not {"cli", "runner", "bench"} & set(path.parts):
+            digest.update(path.relative_to(LIBRARY).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
