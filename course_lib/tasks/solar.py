@@ -1,0 +1,210 @@
+"""Solar cells: electroluminescence photographs, packaged, with an expert's judgement."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+
+from course_lib.errors import BadInput, Corrupt, DataUnavailable
+from course_lib.tasks.decoded import Arrays, decoded
+from course_lib.tasks.task import Split, Task
+
+PACKAGE = "elpv-dataset==1.0.0.post1"
+SHA256 = "78ce8c6eb2b8fb03e9d864c92380dde91c030f2a7ee99f72186a42e27ad20ad0"
+"""Of labels.csv followed by every picture that it names, in its order."""
+
+REINSTALL = f"python -m pip install --force-reinstall --no-deps {PACKAGE}"
+CLASSES = ("functional", "defective")
+KINDS = ("mono", "poly")
+DEFECTIVE = 2 / 3
+"""From this probability on a cell counts as defective, as in the literature (Deitsch et al., 2019)."""
+
+MODULE = 60
+"""Cells per solar module, most often; neighbours in the file come from one module."""
+
+SHARES = {"train": 0.60, "validation": 0.15, "test": 0.25}
+LICENCE = "CC BY-NC-SA 4.0 (not for commercial use)"
+CITATION = (
+    "Buerhop-Lutz et al. (2018), A benchmark for visual identification of defective solar cells in "
+    "electroluminescence imagery, EU PVSEC; Deitsch et al. (2019), Automatic classification of defective "
+    "photovoltaic module cells in electroluminescence images, Solar Energy 185:455-468"
+)
+
+
+def solar_cells(cells: str | None = None, train: int | None = None, *, seed: int = 0) -> Task:
+    """Return the packaged solar cells: which of them are defective?
+
+    2,624 grey photographs of 300×300 pixels: 1,074 monocrystalline and 1,550 polycrystalline cells of 44
+    modules. A cell is defective when the expert's probability is at least 2/3.
+
+    Cells of one module look alike: in file order, the brightness of neighbours correlates with 0.8 and their labels
+    with 0.5. The publication does not say which cell came from which module, so stretches of 60 cells of
+    one kind (a module's usual number) are kept together: each goes to one split as a whole. Splitting cell by
+    cell would let a network recognise modules it has seen.
+
+    Parameters
+    ----------
+    cells : "mono", "poly" or None
+        One kind, or both.
+    train : int, optional
+        Training labels, stratified and nested; validation shrinks along (`Task.subset`). Default: all.
+    seed : int
+        Of the subset; the splits are always the same.
+
+    Returns
+    -------
+    Task
+        Pictures ``(n, 300, 300, 1)`` uint8.
+
+    Raises
+    ------
+    BadInput
+        For another kind of cell, or more labels than exist.
+    DataUnavailable, Corrupt
+        When the package is missing or altered.
+
+    Examples
+    --------
+    >>> solar_cells("mono").class_names
+    ('functional', 'defective')
+    """
+    if cells not in (None, *KINDS):
+        raise BadInput(f"cells={cells!r}.", "Give 'mono', 'poly', or None for both.")
+    whole = _splits()
+    parts = {}
+    for name, split in whole.items():
+        rows = np.arange(len(split)) if cells is None else np.char.startswith(split.ids, cells)
+        domain = f"{cells}crystalline cells" if cells else "solar cells"
+        label = f"solar cells{', ' + cells if cells else ''}/{name}"
+        parts[name] = replace(split.take(rows, label), domain=domain)
+    task = Task(
+        name=f"solar cells{', ' + cells if cells else ''}",
+        **parts,
+        class_names=CLASSES,
+        domain=parts["train"].domain,
+        licence=LICENCE,
+        citation=CITATION,
+        note=f"packaged in {PACKAGE}; split by stretches of {MODULE} cells, so that a module stays in one split",
+    )
+    return task if train is None else task.subset(train, seed=seed)
+
+
+def available() -> bool:
+    """Tell whether the package is installed."""
+    try:
+        return (_folder() / "labels.csv").is_file()
+    except DataUnavailable:
+        return False
+
+
+@lru_cache(maxsize=1)
+def _splits() -> dict[str, Split]:
+    """Return both kinds together, split; each picture is read once per process."""
+    arrays = decoded(f"solar-cells-{SHA256[:16]}", _decode)
+    poly, chance = arrays["poly"], arrays["probability"]
+    y = (chance >= DEFECTIVE - 1e-6).astype(np.int64)
+    ids = np.array([f"{KINDS[int(p)]}/cell{k + 1:04d}" for k, p in enumerate(poly)])
+    member = assign(poly, y)
+    return {
+        name: Split(arrays["x"][rows], y[rows], CLASSES, f"solar cells/{name}", "solar cells", ids[rows])
+        for k, name in enumerate(SHARES)
+        for rows in [np.flatnonzero(member == k)]
+    }
+
+
+def blocks(poly: np.ndarray) -> np.ndarray:
+    """Return ``(n,)`` the number of the stretch that each cell belongs to.
+
+    A stretch ends where the kind of cell changes and after `MODULE` cells; a rest of
+    less than half a module joins the stretch before it.
+
+    Examples
+    --------
+    >>> np.bincount(blocks(np.array([0] * 130 + [1] * 60))).tolist()
+    [60, 70, 60]
+    """
+    number = np.zeros(len(poly), np.int64)
+    ends = np.flatnonzero(np.diff(poly.astype(int))) + 1
+    block = -1
+    for run in np.split(np.arange(len(poly)), ends):
+        cuts = [c for c in range(MODULE, len(run), MODULE) if len(run) - c >= MODULE / 2]
+        for stretch in np.split(run, cuts):
+            block += 1
+            number[stretch] = block
+    return number
+
+
+def assign(poly: np.ndarray, y: np.ndarray, tries: int = 4000) -> np.ndarray:
+    """Give every stretch to a split so that kinds and classes keep their shares as nearly as whole stretches allow.
+
+    Of `tries` random assignments, the one with the smallest deviation from `SHARES` in the four groups (kind ×
+    class) is taken. Labels steer only the shares of the groups, as in any stratified split.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(n,)`` 0, 1 or 2: train, validation, test.
+    """
+    block = blocks(poly)
+    group = poly.astype(int) * 2 + y
+    counts = np.zeros((block.max() + 1, 4))
+    np.add.at(counts, (block, group), 1)
+    wanted = np.array(list(SHARES.values()))
+    rng = np.random.default_rng(2018)
+    best, fewest = None, np.inf
+    for _ in range(tries):
+        chosen = rng.choice(len(wanted), size=len(counts), p=wanted)
+        got = np.stack([counts[chosen == k].sum(axis=0) for k in range(len(wanted))]) / counts.sum(axis=0)
+        miss = float((np.square(got - wanted[:, None]) / wanted[:, None]).sum())
+        if miss < fewest:
+            best, fewest = chosen, miss
+    assert best is not None
+    return np.asarray(best[block])
+
+
+def _folder() -> Path:
+    name = PACKAGE.split("==")[0]
+    try:
+        return Path(str(distribution(name).locate_file("elpv_dataset/data")))
+    except PackageNotFoundError:
+        raise DataUnavailable(f"The package {name} is not installed.", REINSTALL) from None
+
+
+def _decode() -> Arrays:
+    """Read labels and pictures, verified against `SHA256`."""
+    folder = _folder()
+    digest = hashlib.sha256()
+    try:
+        table = (folder / "labels.csv").read_bytes()
+        rows = [line.split() for line in table.decode("utf8").splitlines() if line.strip()]
+        raw = [(folder / row[0]).read_bytes() for row in rows]
+    except OSError as error:
+        raise Corrupt(f"The package {PACKAGE} is incomplete: {error}", REINSTALL) from error
+    for part in (table, *raw):
+        digest.update(part)
+    if digest.hexdigest() != SHA256:
+        raise Corrupt(
+            f"The solar cells have SHA-256 {digest.hexdigest()[:16]}…; the published ones have {SHA256[:16]}….",
+            REINSTALL,
+        )
+    with ThreadPoolExecutor() as pool:
+        x = np.stack(list(pool.map(_grey, raw)))
+    return {
+        "x": x[..., None],
+        "probability": np.array([float(row[1]) for row in rows], np.float32),
+        "poly": np.array([KINDS.index(row[2]) for row in rows], np.uint8),
+    }
+
+
+def _grey(png: bytes) -> np.ndarray:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("L"))
