@@ -32,13 +32,12 @@ lab: setup
 bench: setup
 	@$(BIN)/course bench $(NAMES)
 
-# nbval runs on copies: tests/notebooks/prepare.py says why.
+# How the notebooks are compared is in conftest.py.
 test: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict course_lib
-	$(BIN)/python tests/notebooks/prepare.py build/nbval
-	$(BIN)/python -m pytest course_lib tests build/nbval --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
+	$(BIN)/python -m pytest course_lib tests notebooks --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
 		--nbval-cell-timeout 600 --cov --cov-report term
 
 clean:

@@ -124,11 +124,11 @@ def explain(output):
         )
     if "no matching distribution" in text:
         return (
-            "your package index does not have this version for this machine (%s, Python %s): use PyPI or a complete "
-            "mirror of it, and see 'Platforms' in README.md."
+            "your package index does not have this version for this machine (%s, Python %s): use PyPI or "
+            "a complete mirror of it, and see 'Platforms' in README.md."
             % (platform.platform(), platform.python_version())
         )
-    return "read pip's message above; when it stays unclear, remove .venv (make clean) and run the same command again."
+    return "read pip's message above; when it stays unclear, `make clean` and run the same command again."
 
 
 def pip(python, arguments, quiet=True, check=True):
@@ -188,10 +188,10 @@ def install_torch(python, torch):
         say("PyTorch's own CPU index does not answer; your package index is used instead.")
         if sys.platform.startswith("linux") and cuda_build(python, "torch==" + pin):
             say(
-                "Your index has only the build with CUDA: about 3 GB more to download and 5 GB more disk. It works without"
+                "Your index has only the build with CUDA: 3 GB more to download, 5 GB more disk. It works without a"
             )
             say(
-                "a GPU. Ctrl-C now if that is too much, and try again where https://download.pytorch.org answers."
+                "GPU. Ctrl-C now if that is too much, and try again where https://download.pytorch.org answers."
             )
     elif torch not in ("cpu", "cuda"):
         arguments = ["install", "--index-url", "https://download.pytorch.org/whl/" + torch]
@@ -248,7 +248,7 @@ def set_up(torch, extras, venv):
         install_torch(python, torch)
     names = sorted(set(missing) | set(stamp.get("extras", [])))
     say(
-        "TensorFlow, Jupyter and the rest, versions from pyproject.toml"
+        "TensorFlow, Jupyter and the rest, as pinned in pyproject.toml"
         + (" (with %s)." % ", ".join(names) if names else ".")
     )
     pip(python, ["install", "--editable", ".[%s]" % ",".join(names) if names else "."], quiet=False)

@@ -1,4 +1,4 @@
-"""`course doctor`: what this machine has, what is missing, and how to get it; made to be pasted into a report."""
+"""`course doctor`: what this machine has, what is missing, how to get it; made to be pasted into a report."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def data() -> Iterator[Finding]:
 
 
 def _there(name: str, state: object, needed: bool) -> Finding:
-    """Return the finding about a thing that is here, downloadable, or to be had in the way that `state` says."""
+    """Return the finding about a thing that is here, downloadable, or to be had as `state` says."""
     text = str(state)
     if state is True or re.match(r"(?i)here\b|ok\b", text):
         return Finding(True, f"{name}: {'here' if state is True else text}")

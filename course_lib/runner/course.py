@@ -97,7 +97,7 @@ def _execute_all(paths: Sequence[Path], state: State, build: Path, goes_on: bool
 
 
 def _keep(path: Path, result: Execution, key: str, state: State, build: Path, commit: bool) -> None:
-    """Write the executed notebook, then note it as finished: in this order a kill can lose no more than time."""
+    """Write the executed notebook, then note it as finished: so a kill loses time and nothing else."""
     text = nbformat.writes(result.notebook)  # type: ignore[no-untyped-call]
     write_atomically(build / "notebooks" / path.name, text + "\n")
     record = Record(

@@ -40,7 +40,8 @@ class Execution:
 def execute(path: Path, on_cell: Callable[[int, int], None]) -> Execution:
     """Execute the notebook at `path` and return it with its outputs; the file is not touched.
 
-    The client works in a thread, so that Ctrl-C reaches this function at once and the kernel never outlives it.
+    The client works in a thread, so that Ctrl-C reaches this function at once and the kernel
+    never outlives it.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def _describe(error: BaseException, notebook: Any) -> str:
             default=0,
         )
         return (
-            f"the kernel died at or after cell {number}: the system killed it, most often because memory ran out "
-            "(close other programs, or run this notebook alone)"
+            f"the kernel died at or after cell {number}: the system killed it, most often because memory "
+            "ran out (close other programs, or run this notebook alone)"
         )
     return f"{type(error).__name__}: {error}"
 

@@ -1,7 +1,7 @@
 """Executed notebooks as HTML pages that need nothing from the network.
 
-nbconvert's own page templates load MathJax, RequireJS and Mermaid from elsewhere. These pages take only the cells
-from nbconvert: formulas become MathML when the page is written, and styles stand in the page.
+nbconvert's own page templates load MathJax, RequireJS and Mermaid from elsewhere. These pages take only
+the cells from nbconvert: formulas become MathML when the page is written, and styles stand in the page.
 """
 
 from __future__ import annotations
@@ -82,8 +82,9 @@ def body(notebook: Any) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             _prepare(output)
-    html, _ = _Exporter(template_name="basic").from_notebook_node(notebook)
-    # RequireJS is not here, and pictures without a description are at least said to be pictures.
+    exporter = _Exporter(template_name="basic")  # type: ignore[no-untyped-call]
+    html, _ = exporter.from_notebook_node(notebook)
+    # A picture without a description is at least said to be one.
     html = re.sub(r"<img(?![^>]*\balt=)", '<img alt="Output of the cell above"', html)
     # A table may be wider than a telephone.
     return html.replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
@@ -177,7 +178,8 @@ def _index(entries: Sequence[Entry]) -> str:
         failed = "" if entry.status == "ok" else ' <strong class="failed">stopped at an error</strong>'
         items.append(
             f'<li><a href="{entry.name}.html">{escape(entry.title)}</a>'
-            f' <span class="minutes">{entry.seconds / 60:.1f} min</span>{failed}<ul class="facts">{facts}</ul></li>'
+            f' <span class="minutes">{entry.seconds / 60:.1f} min</span>{failed}'
+            f'<ul class="facts">{facts}</ul></li>'
         )
     editions = sorted({entry.edition for entry in entries if entry.edition != "none"})
     names = {"cifar10": "CIFAR-10", "solar_cells": "solar cells (CIFAR-10 was not on this machine)"}

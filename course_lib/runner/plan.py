@@ -95,7 +95,7 @@ def edition() -> str:
 
 
 def source_key(notebook: Path) -> str:
-    """Return a digest of what a notebook's results depend on, the data aside: its cells, the library, versions."""
+    """Return a digest of what a notebook's results depend on, data aside: cells, library, versions."""
     digest = hashlib.sha256()
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]  # outputs do not count
