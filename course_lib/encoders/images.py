@@ -283,9 +283,7 @@ class _Lite0(Network):
 
     def classifier(self) -> Any:
         if self._classifier is None:
-            self._classifier = efficientnet_lite.build(
-                self._pixels, self._state, folded=True, classify=True
-            )
+            self._classifier = efficientnet_lite.build(self._pixels, self._state, folded=True, classify=True)
         return self._classifier
 
     def _pooled(self, model: Any) -> Any:
@@ -368,7 +366,9 @@ def imagenet(
     if network.lower() == PACKAGED:
         return _packaged(pixels, flip=flip, layers=layers, weights=weights)
     if layers != "last":
-        raise BadInput(f"layers={layers!r} with {network}.", "Give 'last'; 'several' is for the packaged one.")
+        raise BadInput(
+            f"layers={layers!r} with {network}.", "Give 'last'; 'several' is for the packaged one."
+        )
     return _from_applications(pixels, network, flip=flip, weights=weights)
 
 
@@ -425,14 +425,17 @@ def _from_applications(pixels: int, network: str, *, flip: bool, weights: str) -
     match = {name.lower(): name for name in known}.get(network.lower())
     if match is None:
         raise BadInput(
-            f"No network is called {network!r}.", f"There are: {PACKAGED} (packaged), {', '.join(sorted(known))}."
+            f"No network is called {network!r}.",
+            f"There are: {PACKAGED} (packaged), {', '.join(sorted(known))}.",
         )
     construct, preprocess = known[match]
     options = {"include_top": False, "pooling": "avg", "input_shape": (pixels, pixels, 3)}
     try:
         model = construct(weights="imagenet" if weights == "imagenet" else None, **options)
     except ValueError as error:
-        raise BadInput(f"{match} does not take pictures of {pixels} px: {error}", "Give more pixels.") from error
+        raise BadInput(
+            f"{match} does not take pictures of {pixels} px: {error}", "Give more pixels."
+        ) from error
     except Exception as error:  # Keras wraps whatever the download met in a plain Exception
         raise DataUnavailable(
             f"The weights of {match} could not be downloaded: {error}",

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from course_lib.errors import BadInput, Corrupt, DataUnavailable
+from course_lib.errors import BadInput, Corrupt, CourseError, DataUnavailable
 
 
 @dataclass(frozen=True)
@@ -109,3 +109,21 @@ def _sha256(path: Path, size: int, changed_ns: int) -> str:
     """Return the file's SHA-256; size and time of change are there so that a new file is read anew."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def available() -> dict[str, str]:
+    """Return the state of each packaged network: ``"here"``, or what is wrong and what to do.
+
+    Examples
+    --------
+    >>> available()["efficientnet-lite0"]
+    'here'
+    """
+    states = {}
+    for name in WEIGHTS:
+        try:
+            weights_file(name)
+            states[name] = "here"
+        except CourseError as error:
+            states[name] = str(error)
+    return states

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from course_lib.errors import BadInput, CourseError, DataUnavailable
-from course_lib.paths import offline
+from course_lib.paths import cache_dir, offline
 from course_lib.tasks import cifar, solar, store
 from course_lib.tasks.task import Task
 
@@ -16,28 +18,11 @@ _TASKS: dict[str, Callable[..., Task]] = {
     "cifar100": cifar.cifar100,
     "solar_cells": solar.solar_cells,
 }
-_VARIANTS = {"cifar10": cifar.CIFAR10, "cifar100": cifar.CIFAR100}
-_AUTOMATIC = store.Policy(tries=1)  # nobody asked for this download, so nobody shall wait long for its failure
-
-
-@dataclass(frozen=True)
-class Status:
-    """Whether a data set can be used.
-
-    Parameters
-    ----------
-    name : str
-    state : "here", "downloadable" or "missing"
-    detail : str
-        Where it is, or how to get it.
-    needed : bool
-        Whether the course cannot run without it.
-    """
-
-    name: str
-    state: str
-    detail: str
-    needed: bool
+_HASTY: store.Timeout = (
+    5.0,
+    15.0,
+)  # nobody asked for this download, so nobody shall wait long for its failure
+_MEMORY = 3600.0  # seconds for which an automatic download that failed is not tried again
 
 
 def load(name: str, **options: Any) -> Task:
@@ -55,19 +40,16 @@ def available(name: str) -> bool:
     """Tell whether a task can be loaded on this machine now, without a network."""
     if _known(name) == "solar_cells":
         return solar.available()
-    return cifar.locate(_VARIANTS[name]) is not None
+    return store.locate(name) is not None
 
 
-def status(name: str) -> Status:
+def status(name: str) -> store.Status:
     """Say whether a task is here, can be downloaded, or how to get it."""
-    if _known(name) == "solar_cells":
-        here = solar.available()
-        return Status(name, "here" if here else "missing", solar.PACKAGE if here else solar.REINSTALL, True)
-    path = cifar.locate(_VARIANTS[name])
-    if path is not None:
-        return Status(name, "here", str(path), False)
-    wanted = store.entry(name)
-    return Status(name, "downloadable", f"`course fetch {name}` ({wanted.bytes / 2**20:.0f} MiB from {wanted.url})", False)
+    if _known(name) != "solar_cells":
+        return store.status(name)
+    if solar.available():
+        return store.Status(name, "here", solar.PACKAGE)
+    return store.Status(name, "missing", solar.REINSTALL)
 
 
 def first_available(*names: str, download: bool = True) -> str:
@@ -109,14 +91,37 @@ def _notice(name: str, missed: list[str]) -> str:
 
 def _downloaded(name: str) -> bool:
     """Try to download; a failure is remembered, not raised."""
-    if name not in store.MANIFEST or offline() or store.failed_lately(name) is not None:
+    if name not in store.MANIFEST or offline() or _failed_lately(name):
         return False
     try:
-        store.fetch(name, policy=_AUTOMATIC)
+        store.fetch(name, timeout=_HASTY)
     except CourseError as error:
-        store.remember_failure(name, error.problem)
+        _remember_failure(name, error.problem)
         return False
     return True
+
+
+def _failure_note(name: str) -> Path:
+    return cache_dir("data") / f"{name}.failed.json"
+
+
+def _failed_lately(name: str) -> bool:
+    """Tell whether an automatic download failed within the last hour."""
+    try:
+        when = float(json.loads(_failure_note(name).read_text("utf8"))["when"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return 0 <= time.time() - when < _MEMORY
+
+
+def _remember_failure(name: str, why: str) -> None:
+    """Remember a failure; where nothing can be written, the next notebook tries again."""
+    note = _failure_note(name)
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps({"when": time.time(), "why": why}), "utf8")
+    except OSError:
+        return
 
 
 def _known(name: str) -> str:

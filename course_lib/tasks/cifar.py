@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput, Corrupt, DataUnavailable
-from course_lib.paths import data_dirs
 from course_lib.tasks import store
 from course_lib.tasks.decoded import Arrays, decoded
 from course_lib.tasks.task import Split, Task, stratified_rows
@@ -39,7 +39,6 @@ class Variant:
     labels: bytes
     meta: str
     names: bytes
-    keras: str
 
 
 CIFAR10 = Variant(
@@ -51,7 +50,6 @@ CIFAR10 = Variant(
     b"labels",
     "batches.meta",
     b"label_names",
-    "cifar-10-batches-py-target",
 )
 CIFAR100 = Variant(
     "cifar100",
@@ -62,7 +60,6 @@ CIFAR100 = Variant(
     b"fine_labels",
     "meta",
     b"fine_label_names",
-    "cifar-100-python-target",
 )
 
 
@@ -102,46 +99,11 @@ def cifar100(train: int | None = None, *, seed: int = 0, source: str | Path | No
     return _task(CIFAR100, train, seed, source)
 
 
-def locate(variant: Variant, source: str | Path | None = None) -> Path | None:
-    """Return the first form of the data set on this machine, or None; nothing is opened."""
-    if source is not None:
-        path = Path(source).expanduser()
-        inside = next(_candidates(variant, path), None) if path.is_dir() else None
-        return inside or (path if path.exists() else None)
-    for folder in data_dirs():
-        for path in _candidates(variant, folder):
-            return path
-    kept = store.kept(variant.name)
-    if kept.is_file():
-        return kept
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "datasets"
-    for path in (home / variant.keras / variant.inner, home / variant.inner):
-        if (path / variant.test).is_file():
-            return path
-    return None
-
-
-def _candidates(variant: Variant, folder: Path) -> Iterator[Path]:
-    """Yield the known forms of the data set inside a folder."""
-    archive = store.entry(variant.name).file
-    for path in (folder / archive, folder / f"{variant.name}.zip"):
-        if path.is_file():
-            yield path
-    if (folder / variant.inner / variant.test).is_file():
-        yield folder / variant.inner
-    if (folder / variant.name / "train").is_dir():
-        yield folder / variant.name
-
-
 def _task(variant: Variant, train: int | None, seed: int, source: str | Path | None) -> Task:
-    path = locate(variant, source)
-    if path is None:
-        where = f"at {source}" if source else "on this machine"
-        raise DataUnavailable(
-            f"{variant.name} is not {where}.",
-            f"`course fetch {variant.name}`; or bring it by hand and set COURSE_DATA to its folder.",
-        )
-    arrays, edition = _read(variant, path)
+    found = store.find(variant.name, source)
+    if found is None:
+        raise DataUnavailable(f"{variant.name} is not on this machine.", store.remedy(variant.name))
+    arrays = _read(variant, found)
     names = tuple(str(name) for name in arrays["names"])
     wanted = store.entry(variant.name)
 
@@ -163,33 +125,35 @@ def _task(variant: Variant, train: int | None, seed: int, source: str | Path | N
         domain="photographs",
         licence=wanted.licence,
         citation=wanted.citation,
-        note=edition,
+        note=_EDITIONS[found.form],
     )
     return task if train is None else task.subset(train, seed=seed)
 
 
-def _read(variant: Variant, path: Path) -> tuple[Arrays, str]:
-    """Return the arrays and which form they came from."""
-    form: Callable[[], Arrays]
-    if path.is_dir() and (path / variant.test).is_file():
-        form, edition = (lambda: _official(variant, _folder_files(path))), "official pickles, unpacked"
-    elif path.is_dir():
-        form, edition = (lambda: _class_folders(_folder_members(path), path)), "folder of class folders"
-    elif zipfile.is_zipfile(path):
-        form, edition = (lambda: _zip(path)), "zip of class folders (JPEG, not the original pixels)"
-    elif path.suffix == ".zip":
-        raise Corrupt(f"{path.name} is not a complete zip file.", "Copy it again.")
-    else:
-        store.verify(path, store.entry(variant.name))
-        form, edition = (lambda: _official(variant, _tar_files(variant, path))), "official archive"
-    arrays = decoded(f"{variant.name}-{_stamp(path)}", form)
-    found = len(arrays["names"])
-    if found != variant.classes:
+_EDITIONS = {
+    "archive": "official archive",
+    "unpacked": "official archive, unpacked",
+    "zip": "zip of class folders; its JPEG pictures are close to, but not, the original pixels",
+    "folder": "folder of class folders",
+}
+
+
+def _read(variant: Variant, found: store.Found) -> Arrays:
+    """Return the arrays of the form that was found, decoded once and kept."""
+    path = found.path
+    forms: dict[str, Callable[[], Arrays]] = {
+        "archive": lambda: _official(variant, _tar_files(variant, path)),
+        "unpacked": lambda: _official(variant, lambda name: (path / name).read_bytes()),
+        "zip": lambda: _zip(path),
+        "folder": lambda: _class_folders(_folder_members(path), path),
+    }
+    arrays = decoded(f"{variant.name}-{_stamp(path)}", forms[found.form])
+    if len(arrays["names"]) != variant.classes:
         raise BadInput(
-            f"{path} holds {found} classes; {variant.name} has {variant.classes}.",
+            f"{path} holds {len(arrays['names'])} classes; {variant.name} has {variant.classes}.",
             "Is it the right data set? Use tasks.image_folder for your own.",
         )
-    return arrays, edition
+    return arrays
 
 
 def _stamp(path: Path) -> str:
@@ -205,11 +169,10 @@ def _stamp(path: Path) -> str:
 Opener = Callable[[str], bytes]
 
 
-def _folder_files(path: Path) -> Opener:
-    return lambda name: (path / name).read_bytes()
-
-
 def _tar_files(variant: Variant, path: Path) -> Opener:
+    wrong = store.sha256_of(path) != store.entry(variant.name).sha256
+    if wrong:
+        raise Corrupt(f"{path} is not the published file: its SHA-256 differs.", store.remedy(variant.name))
     try:
         with tarfile.open(path) as archive:
             wanted = {f"{variant.inner}/{n}": n for n in (*variant.train, variant.test, variant.meta)}
@@ -284,16 +247,16 @@ def _folder_members(path: Path) -> list[Member]:
 
 
 def _zip(path: Path) -> Arrays:
-    with zipfile.ZipFile(path) as archive:
-        members: list[Member] = []
-        for name in sorted(archive.namelist()):
-            parts = PurePosixPath(name).parts
-            if len(parts) >= 3 and name.lower().endswith(_PICTURE):
-                members.append((parts[-3], parts[-2], lambda name=name: archive.read(name)))  # type: ignore[misc]
-        try:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members: list[Member] = []
+            for name in sorted(archive.namelist()):
+                parts = PurePosixPath(name).parts
+                if len(parts) >= 3 and name.lower().endswith(_PICTURE):
+                    members.append((parts[-3], parts[-2], partial(archive.read, name)))
             return _class_folders(members, path)
-        except zipfile.BadZipFile as error:
-            raise Corrupt(f"{path.name} is damaged: {error}", "Copy it again.") from error
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise Corrupt(f"{path.name} is damaged or incomplete: {error}", "Copy it again.") from error
 
 
 def _class_folders(members: list[Member], path: Path) -> Arrays:

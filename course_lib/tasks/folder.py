@@ -61,7 +61,10 @@ def image_folder(
     root = Path(path).expanduser()
     if not root.is_dir():
         raise BadInput(f"There is no folder {root}.", "Give a folder with one sub-folder per class.")
-    given = {part: next((root / n for n in names if (root / n).is_dir()), None) for part, names in _SYNONYMS.items()}
+    given = {
+        part: next((root / n for n in names if (root / n).is_dir()), None)
+        for part, names in _SYNONYMS.items()
+    }
     whole = root.name or "pictures"
     if given["train"] and given["test"]:
         parts = {part: _load(folder, size, skip_bad, whole) for part, folder in given.items() if folder}
@@ -95,7 +98,9 @@ def _load(folder: Path, size: int, skip_bad: bool, domain: str) -> Split:
             f"{folder} has {len(classes)} class folders and {loose} pictures without a label; expected two folders or more.",
             "Make one folder per class and put its pictures there.",
         )
-    files = {c.name: sorted(p for p in c.rglob("*") if p.is_file() and not p.name.startswith(".")) for c in classes}
+    files = {
+        c.name: sorted(p for p in c.rglob("*") if p.is_file() and not p.name.startswith(".")) for c in classes
+    }
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         raise BadInput(f"The class folder {folder / empty[0]} is empty.", "Put pictures in, or remove it.")

@@ -65,7 +65,9 @@ class Entry:
     unpacked: str = ""
 
 
-_REPORT = 'A. Krizhevsky (2009), "Learning multiple layers of features from tiny images", University of Toronto'
+_REPORT = (
+    'A. Krizhevsky (2009), "Learning multiple layers of features from tiny images", University of Toronto'
+)
 _TERMS = "research use, cite the report (no formal licence is published)"
 
 MANIFEST: dict[str, Entry] = {
@@ -287,9 +289,12 @@ def _fetch_first(
             tried.append(f"{address}: {error}")
     kind: type[CourseError] = Corrupt if wrong == len(tried) else DataUnavailable
     kept = size_of(part)
-    going_on = f" {kept:,} of {wanted.bytes:,} bytes are kept; the next attempt goes on from there." if kept else ""
+    going_on = (
+        f" {kept:,} of {wanted.bytes:,} bytes are kept; the next attempt goes on from there." if kept else ""
+    )
     raise kind(
-        f"{wanted.name} could not be downloaded.{going_on} Tried:\n  " + "\n  ".join(tried), remedy(wanted.name)
+        f"{wanted.name} could not be downloaded.{going_on} Tried:\n  " + "\n  ".join(tried),
+        remedy(wanted.name),
     )
 
 
@@ -417,7 +422,11 @@ def _look(wanted: Entry, folder: Path, where: str) -> Found | None:
     archives = [wanted.file]
     unpacked = [wanted.unpacked]
     if where == "Keras cache":
-        archives += [f"{wanted.unpacked}.tar.gz", f"{wanted.unpacked}-target_archive", f"{wanted.unpacked}_archive"]
+        archives += [
+            f"{wanted.unpacked}.tar.gz",
+            f"{wanted.unpacked}-target_archive",
+            f"{wanted.unpacked}_archive",
+        ]
         unpacked += [f"{wanted.unpacked}-target/{wanted.unpacked}", f"{wanted.unpacked}/{wanted.unpacked}"]
     try:
         for name in archives:

@@ -172,7 +172,9 @@ class Task:
 
     def __repr__(self) -> str:
         sizes = " / ".join(f"{len(s):,}" for s in (self.train, self.validation, self.test))
-        return f"Task({self.name!r}: {self.classes} classes, {sizes} train / validation / test, {self.domain})"
+        return (
+            f"Task({self.name!r}: {self.classes} classes, {sizes} train / validation / test, {self.domain})"
+        )
 
 
 def stratified_rows(y: np.ndarray, n: int, seed: int = 0, what: str = "the data") -> np.ndarray:
