@@ -1,10 +1,13 @@
-"""How the notebooks are tested: `pytest notebooks --nbval-lax` executes all, compares cells tagged nbval-check-output."""
+"""How notebooks are tested: `pytest notebooks --nbval-lax` executes all, compares cells that ask.
+
+A cell asks by its tag ``nbval-check-output``.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-# The exact value behind a rounded fact differs in its last digits between machines; the rounded line is compared.
+# The value behind a rounded fact differs in its last digits between machines; the rounded line is compared.
 NOT_COMPARED = ("application/vnd.carryover.fact+json", "image/png", "image/svg+xml", "text/html")
 
 

@@ -187,12 +187,8 @@ def install_torch(python, torch):
                 return
         say("PyTorch's own CPU index does not answer; your package index is used instead.")
         if sys.platform.startswith("linux") and cuda_build(python, "torch==" + pin):
-            say(
-                "Your index has only the build with CUDA: 3 GB more to download, 5 GB more disk. It works without a"
-            )
-            say(
-                "GPU. Ctrl-C now if that is too much, and try again where https://download.pytorch.org answers."
-            )
+            say("Your index has only the build with CUDA: 3 GB more to download, 5 GB more disk. It works")
+            say("without a GPU. Too much? Ctrl-C, and again where https://download.pytorch.org answers.")
     elif torch not in ("cpu", "cuda"):
         arguments = ["install", "--index-url", "https://download.pytorch.org/whl/" + torch]
         say("PyTorch %s for %s from PyTorch's own index." % (pin, torch))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -144,37 +143,28 @@ def kernel() -> Iterator[Finding]:
 
 
 def weights() -> Iterator[Finding]:
-    """Look for the networks that can be used."""
-    from course_lib import encoders
+    """Look for the networks that the course begins with: here, or what is wrong with them."""
+    from course_lib.encoders.packaged import available
 
-    for name, state in encoders.available().items():
-        yield _there(name, state, needed=name == "efficientnet-lite0")
+    for name, state in available().items():
+        if state == "here":
+            yield Finding(True, f"{name}: here")
+        else:
+            problem, _, remedy = state.partition("\nWhat to do: ")
+            yield Finding(False, f"{name}: {problem}", remedy or SET_UP)
 
 
 def data() -> Iterator[Finding]:
-    """Look for the data sets that can be used."""
+    """Look for the data sets; only the packaged one is needed."""
     from course_lib import tasks
-    from course_lib.tasks import store
 
-    here = tasks.available("solar_cells")
-    yield Finding(here, f"solar cells: {'here' if here else 'missing'}", "" if here else SET_UP)
-    for name in ("cifar10", "cifar100"):
-        if tasks.available(name):
-            yield Finding(True, f"{name}: here")
+    for name in ("solar_cells", "cifar10", "cifar100"):
+        status = tasks.status(name)
+        if status.state == "here":
+            yield Finding(True, f"{name}: here, {status.how}")
         else:
-            yield _there(name, store.status(name), needed=False)
-
-
-def _there(name: str, state: object, needed: bool) -> Finding:
-    """Return the finding about a thing that is here, downloadable, or to be had as `state` says."""
-    text = str(state)
-    if state is True or re.match(r"(?i)here\b|ok\b", text):
-        return Finding(True, f"{name}: {'here' if state is True else text}")
-    if re.match(r"(?i)downloadable\b", text):
-        remedy = f"`course fetch {name}`" if name.startswith("cifar") else ""
-        return Finding(False if needed else None, f"{name}: {text}", remedy)
-    problem = "missing" if state is False else "not here"
-    return Finding(False if needed else None, f"{name}: {problem}", SET_UP if state is False else text)
+            needed = name == "solar_cells"
+            yield Finding(False if needed else None, f"{name}: {status.state}", status.how)
 
 
 def devices() -> Iterator[Finding]:

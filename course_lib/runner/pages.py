@@ -36,10 +36,15 @@ def mathml(formula: str, display: str = "inline") -> str:
     """
     from latex2mathml.converter import convert
 
+    spelled = re.sub(
+        r"\\operatorname\*?\{", r"\\mathrm{", formula.strip()
+    )  # the converter lacks the starred form
     try:
-        return str(convert(formula.strip(), display=display))
+        converted = str(convert(spelled, display=display))
     except Exception:  # any error of the converter means the same: it cannot read this formula
-        return f"<code>{escape(formula)}</code>"
+        converted = ""
+    understood = converted and not re.search(r">\\\w", converted)  # an unknown command is left as it was
+    return converted if understood else f"<code>{escape(formula)}</code>"
 
 
 class _Renderer(IPythonRenderer):
@@ -84,8 +89,6 @@ def body(notebook: Any) -> str:
             _prepare(output)
     exporter = _Exporter(template_name="basic")  # type: ignore[no-untyped-call]
     html, _ = exporter.from_notebook_node(notebook)
-    # A picture without a description is at least said to be one.
-    html = re.sub(r"<img(?![^>]*\balt=)", '<img alt="Output of the cell above"', html)
     # A table may be wider than a telephone.
     return html.replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
 
@@ -181,7 +184,7 @@ def _index(entries: Sequence[Entry]) -> str:
             f' <span class="minutes">{entry.seconds / 60:.1f} min</span>{failed}'
             f'<ul class="facts">{facts}</ul></li>'
         )
-    editions = sorted({entry.edition for entry in entries if entry.edition != "none"})
+    editions = sorted({entry.edition for entry in entries})
     names = {"cifar10": "CIFAR-10", "solar_cells": "solar cells (CIFAR-10 was not on this machine)"}
     data = " and ".join(names.get(one, one) for one in editions)
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -15,6 +16,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from course_lib.errors import CourseError
+
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EEXIST, errno.ENOTDIR}
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -118,7 +121,10 @@ def only_one(build: Path) -> Iterator[None]:
             f"Another `course run` is writing to {build}.",
             "Wait for it to end, or give this one a folder of its own with --build.",
         ) from None
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise CourseError(
-            f"{build} cannot be written: {error}.", "Name another folder with --build."
+            f"{build} cannot be written: {error}.",
+            "Free some disk or name another folder with --build; finished notebooks are kept.",
         ) from None
