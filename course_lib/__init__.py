@@ -21,7 +21,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = ["encoders", "measure", "methods", "show", "tasks"]  # noqa: F822 - resolved by __getattr__
+__all__ = ["encoders", "measure", "methods", "show", "tasks"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -136,8 +136,9 @@ class FeatureCache:
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"Features cannot be kept in {self.folder} ({error.strerror or error}); going on without, so they "
-                "will be computed again next time. What to do: free some space, or set COURSE_CACHE to a folder that "
+                f"Features cannot be kept in {self.folder} ({error.strerror or error}); going on "
+                "without, so they will be computed again next time. What to do: free some space, or set "
+                "COURSE_CACHE to a folder that "
                 "can be written.",
                 RuntimeWarning,
                 stacklevel=4,

@@ -191,7 +191,7 @@ def _convolve(x: Any, part: Convolution, folded: bool) -> Any:
 
 def _give_weights(model: Any, state: dict[str, np.ndarray], *, folded: bool, classify: bool) -> None:
     for part in convolutions():
-        # PyTorch keeps (out, in, height, width); Keras (height, width, in, out), depthwise (h, w, channels, 1).
+        # PyTorch: (out, in, height, width). Keras: (height, width, in, out), depthwise (h, w, channels, 1).
         axes = (2, 3, 0, 1) if part.depthwise else (2, 3, 1, 0)
         kernel = state[f"{part.weights}.weight"].transpose(axes)
         gamma, beta, mean, variance = (

@@ -335,7 +335,8 @@ def imagenet(
     flip : bool
         Average the features of a picture and its mirror image: twice the work, often a point better.
     layers : "last" or "several"
-        ``"several"`` pools three layers (3,104 columns) where ``"last"`` pools one (1,280); computed on the way, so
+        ``"several"`` pools three layers (3,104 columns) where ``"last"`` pools one (1,280); computed on the
+        way, so
         it costs nothing more (Evci et al., 2022, "Head2Toe"). The packaged network only.
     weights : "imagenet" or "random"
         ``"random"`` is the control: the same architecture that never learnt anything.
@@ -465,7 +466,8 @@ def _pictures(data: Split | np.ndarray) -> np.ndarray:
     if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8 or 0 in x.shape[1:]:
         hint = " Values of NaN cannot be pictures." if x.dtype.kind == "f" and np.isnan(x).any() else ""
         raise BadInput(
-            f"Pictures of shape {x.shape} and type {x.dtype}; expected (n, height, width, 1 or 3) uint8.{hint}",
+            f"Pictures of shape {x.shape} and type {x.dtype}; expected (n, height, width, 1 or 3) "
+            f"uint8.{hint}",
             "Give whole numbers 0 to 255: array.astype('uint8'), one axis for the channels.",
         )
     return x

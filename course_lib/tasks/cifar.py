@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,7 +67,8 @@ def cifar10(train: int | None = None, *, seed: int = 0, source: str | Path | Non
     """Return CIFAR-10: 60,000 photographs of 32×32 pixels in ten classes.
 
     Validation is the same 5,000 stratified training pictures always; test is the official test set. Looked
-    for, in this order, in `source` alone when given; else in ``$COURSE_DATA``, the course's cache and Keras's cache.
+    for, in this order, in `source` alone when given; else in ``$COURSE_DATA``, the course's cache and
+    Keras's cache.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ def _official(variant: Variant, read: Opener) -> Arrays:
 class _OnlyArrays(pickle.Unpickler):
     """Reads the published pickles, which hold dicts, bytes and arrays, and refuses everything else."""
 
-    _ALLOWED = {
+    _ALLOWED: ClassVar = {
         ("numpy.core.multiarray", "_reconstruct"): ("numpy._core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "_reconstruct"): ("numpy._core.multiarray", "_reconstruct"),
         ("numpy", "ndarray"): ("numpy", "ndarray"),

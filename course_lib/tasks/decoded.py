@@ -1,4 +1,4 @@
-"""Decoded data kept as plain arrays: decoding thousands of small files takes seconds, reading them back does not."""
+"""Decoded data kept as plain arrays: thousands of small files take seconds to decode, arrays none to read."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from pathlib import Path
 Report = Callable[[int, int], None]  # bytes done, bytes in all
 Timeout = tuple[float, float]  # seconds to connect, seconds without a byte
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16  # what is lost at most when a connection goes silent
 _FRUITLESS = 2  # attempts in a row that bring nothing new before an address is given up
 
 
 class Refused(Exception):
-    """This address will not give the file; the message says why."""
+    """An address will not give the file; the message says why."""
 
 
 class CannotStore(Exception):

@@ -29,8 +29,8 @@ def image_folder(
     """Return a task made of one's own pictures: one folder per class, named after it.
 
     ``path/CLASS/*.jpg`` is split at random, stratified: 60% train, 15% validation, 25% test. When there are
-    ``path/train`` and ``path/test`` (and perhaps ``path/validation``), each with class folders, those splits are
-    kept. Pictures are cropped to their central square and resized.
+    ``path/train`` and ``path/test`` (and perhaps ``path/validation``), each with class folders, those splits
+    are kept. Pictures are cropped to their central square and resized.
 
     Split at random only pictures that were taken independently: several of one thing belong in one split.
 
@@ -95,7 +95,8 @@ def _load(folder: Path, size: int, skip_bad: bool, domain: str) -> Split:
     if len(classes) < 2:
         loose = sum(p.is_file() and p.suffix.lower() in SUFFIXES for p in folder.iterdir())
         raise BadInput(
-            f"{folder} has {len(classes)} class folders and {loose} pictures without a label; expected two folders or more.",
+            f"{folder} has {len(classes)} class folders and {loose} pictures without a label; "
+            f"expected two folders or more.",
             "Make one folder per class and put its pictures there.",
         )
     files = {
@@ -156,8 +157,8 @@ def _divide(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     if counts.min() < 3:
         name = split.class_names[int(counts.argmin())]
         raise BadInput(
-            f"The class {name} has {counts.min()} pictures; splitting in three needs at least 3, and a score worth "
-            "reading needs dozens.",
+            f"The class {name} has {counts.min()} pictures; splitting in three needs at least 3, and "
+            "a score worth reading needs dozens.",
             "Add pictures, or make train/, validation/ and test/ folders yourself.",
         )
     taken = np.zeros(len(split), bool)

@@ -30,6 +30,21 @@ from course_lib.tasks.download import (
     write,
 )
 
+__all__ = [
+    "MANIFEST",
+    "Entry",
+    "Found",
+    "Status",
+    "Timeout",
+    "entry",
+    "fetch",
+    "find",
+    "locate",
+    "remedy",
+    "sha256_of",
+    "status",
+]
+
 PATIENT: Timeout = (10.0, 30.0)
 
 
@@ -160,8 +175,8 @@ def entry(name: str) -> Entry:
 def remedy(name: str) -> str:
     """Return what to do when a data set is missing."""
     return (
-        f"Run `course fetch {name}` where there is a network, or `course fetch {name} --from DIR-OR-URL` with "
-        f"{entry(name).file} from elsewhere, or set COURSE_DATA to the folder that holds it."
+        f"Run `course fetch {name}` where there is a network, or `course fetch {name} --from DIR-OR-URL` "
+        f"with {entry(name).file} from elsewhere, or set COURSE_DATA to the folder that holds it."
     )
 
 
@@ -281,7 +296,7 @@ def _fetch_first(
     for address in addresses:
         try:
             if _fetch_one(wanted, address, part, timeout, report):
-                os.replace(part, target)
+                part.replace(target)
                 return
             wrong += 1
             tried.append(f"{address}: the bytes are not the published ones (SHA-256 differs)")
@@ -337,7 +352,7 @@ def _copy(wanted: Entry, origin: Path, target: Path, right: Callable[[Path], boo
                 flush(file)
             if not right(draft):
                 raise Corrupt(f"{origin} is damaged: its checksum differs.", remedy(wanted.name))
-            os.replace(draft, target)
+            draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
     return target
@@ -392,7 +407,8 @@ def _disk_trouble(wanted: Entry, target: Path, error: BaseException) -> DataUnav
         text += f" {kept:,} bytes are kept; the next attempt goes on from there."
     return DataUnavailable(
         text,
-        f"Make room there, or set COURSE_CACHE to a folder that can be written, then `course fetch {wanted.name}`.",
+        "Make room there, or set COURSE_CACHE to a folder that can be written, then "
+        f"`course fetch {wanted.name}`.",
     )
 
 

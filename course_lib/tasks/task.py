@@ -47,7 +47,8 @@ class Split:
         n = len(self.y)
         if len(self.x) != n or len(self.ids) != n:
             raise BadInput(
-                f"{self.name}: {len(self.x)} examples, {n} labels and {len(self.ids)} ids; they must be as many.",
+                f"{self.name}: {len(self.x)} examples, {n} labels and {len(self.ids)} ids; "
+                "they must be as many.",
                 "Give one label and one id per example.",
             )
         if n and (self.y.min() < 0 or self.y.max() >= len(self.class_names)):
