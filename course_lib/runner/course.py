@@ -159,7 +159,7 @@ def _print_budget(console: Console, total: float, numbers: set[str]) -> None:
         here = "" if members and not set(members) <= numbers else f"{total:.1f} min now{known}; "
         here = here if members else ""
         line = f"Budget of {name}: {here}{cold} min with installation, {warm} min without (two cores)."
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _setup_minutes() -> float | None:
