@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from course_lib.runner.plan import all_notebooks, notebook_folder
 
 
 def open_lab(port: int | None = None, browser: bool = True) -> int:
-    """Open JupyterLab in the course's folder at notebook 00 and wait for it to end.
+    """Open JupyterLab in the course's folder at notebook 00; this process becomes the server where it can.
 
     Raises
     ------
@@ -26,10 +27,8 @@ def open_lab(port: int | None = None, browser: bool = True) -> int:
     command = [sys.executable, "-m", "jupyterlab", str(notebooks[0].relative_to(folder.parent))]
     command += [f"--port={port}"] if port else []
     command += [] if browser else ["--no-browser"]
-    print(f"JupyterLab opens at {notebooks[0].name}; Ctrl-C here, twice, ends it.")
-    with subprocess.Popen(command, cwd=folder.parent) as server:
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:  # the server has had it too and asks its own question
-                continue
+    print(f"JupyterLab opens at {notebooks[0].name}; Ctrl-C here, twice, ends it.", flush=True)
+    if os.name == "posix":  # become the server: Ctrl-C and kill then reach it and nothing else
+        os.chdir(folder.parent)
+        os.execv(command[0], command)
+    return subprocess.call(command, cwd=folder.parent)

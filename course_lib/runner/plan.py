@@ -29,7 +29,7 @@ def notebook_folder(folder: Path | None = None) -> Path:
         if place.is_dir():
             return place.resolve()
     raise BadInput(
-        f"There is no folder of notebooks at {' or '.join(map(str, places))}.",
+        f"There is no folder of notebooks at {' or '.join(dict.fromkeys(map(str, places)))}.",
         "Run the command in your clone of the course, or name the folder with --notebooks.",
     )
 
