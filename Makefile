@@ -2,6 +2,7 @@
 PYTHON ?= python3
 TORCH ?= cpu
 NAMES ?=
+LAB ?=
 BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python is not here: install Python 3.11, 3.12 or 3.13 (python.org), or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }; \
 	$(PYTHON) tools/set_up.py --torch $(TORCH)
@@ -15,7 +16,8 @@ help:
 	@echo "make test    set up, then lint, types, tests and notebooks"
 	@echo "make bench   set up, then time the library against the usual ways"
 	@echo "make clean   remove .venv and build (never your cache or your notebooks)"
-	@echo "Options: TORCH=cuda for the GPU build of PyTorch, PYTHON=/path/to/python3"
+	@echo "Options: TORCH=cuda for the GPU build of PyTorch, PYTHON=/path/to/python3,"
+	@echo "         LAB=\"-- --allow-root\" for JupyterLab as root (in a container)"
 
 setup:
 	$(SETUP)
@@ -27,7 +29,7 @@ run: setup
 	@$(BIN)/course run $(NAMES)
 
 lab: setup
-	@$(BIN)/course lab
+	@$(BIN)/course lab $(LAB)
 
 bench: setup
 	@$(BIN)/course bench $(NAMES)

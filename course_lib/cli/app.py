@@ -31,13 +31,14 @@ def _everywhere(debug: Annotated[bool, typer.Option(help="Show the traceback of 
 
 @app.command()
 def lab(
+    options: Annotated[list[str] | None, typer.Argument(help="Passed on to JupyterLab, after --.")] = None,
     port: Annotated[int | None, typer.Option(help="Port for JupyterLab.")] = None,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
     """Open the course in JupyterLab."""
     from course_lib.cli.lab import open_lab
 
-    raise typer.Exit(open_lab(port, browser))
+    raise typer.Exit(open_lab(port, browser, options or []))
 
 
 @app.command()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from course_lib.errors import CourseError
 from course_lib.runner.plan import all_notebooks, notebook_folder
 
 
-def open_lab(port: int | None = None, browser: bool = True) -> int:
+def open_lab(port: int | None = None, browser: bool = True, options: Sequence[str] = ()) -> int:
     """Open JupyterLab in the course's folder at notebook 00; this process becomes the server where it can.
 
     Raises
@@ -26,7 +27,7 @@ def open_lab(port: int | None = None, browser: bool = True) -> int:
         )
     command = [sys.executable, "-m", "jupyterlab", str(notebooks[0].relative_to(folder.parent))]
     command += [f"--port={port}"] if port else []
-    command += [] if browser else ["--no-browser"]
+    command += [*([] if browser else ["--no-browser"]), *options]
     print(f"JupyterLab opens at {notebooks[0].name}; Ctrl-C here, twice, ends it.", flush=True)
     if os.name == "posix":  # become the server: Ctrl-C and kill then reach it and nothing else
         os.chdir(folder.parent)

@@ -192,8 +192,15 @@ def test_lab_opens_the_first_notebook(monkeypatch, tmp_path):
     monkeypatch.setattr(lab.os, "execv", become)
     monkeypatch.setattr(lab.os, "name", "posix")
     with pytest.raises(Became):
-        lab.open_lab(port=8899, browser=False)
-    assert started[1:] == ["-m", "jupyterlab", "notebooks/00_start_here.ipynb", "--port=8899", "--no-browser"]
+        lab.open_lab(8899, False, ["--allow-root"])
+    assert started[1:] == [
+        "-m",
+        "jupyterlab",
+        "notebooks/00_start_here.ipynb",
+        "--port=8899",
+        "--no-browser",
+        "--allow-root",
+    ]
     assert lab.os.getcwd() == str(tmp_path)
 
 
