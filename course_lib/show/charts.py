@@ -338,9 +338,24 @@ def _reference(axes: Any, value: float | None, *, horizontal: bool) -> None:
         return
     (axes.axhline if horizontal else axes.axvline)(value, color="0.35", lw=1.2, ls=(0, (2, 2)), zorder=1)
     if horizontal:
-        axes.text(0.995, value, f"guessing {value:.0%}", transform=axes.get_yaxis_transform(), ha="right", va="bottom")
+        axes.text(
+            0.995,
+            value,
+            f"guessing {value:.0%}",
+            transform=axes.get_yaxis_transform(),
+            ha="right",
+            va="bottom",
+        )
     else:
-        axes.text(value, 1.0, f"guessing {value:.0%}", transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=9)
+        axes.text(
+            value,
+            1.0,
+            f"guessing {value:.0%}",
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="bottom",
+            fontsize=9,
+        )
 
 
 def _percent(value: float, _: Any = None) -> str:

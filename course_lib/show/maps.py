@@ -36,7 +36,8 @@ def feature_map(
     split : Split
         The ``n`` examples, for classes and names.
     how : "pca", "tsne" or "umap"
-        PCA keeps large distances and is a plain projection. t-SNE (van der Maaten & Hinton, 2008) and UMAP (McInnes
+        PCA keeps large distances and is a plain projection. t-SNE (van der Maaten & Hinton, 2008) and UMAP
+        (McInnes
         et al., 2018; an optional package) keep neighbours: do not read sizes or distances of their clusters.
     domains : numpy.ndarray, optional
         ``(n,)`` of str; examples are then marked by domain (colour) and class (filled or not).
@@ -60,12 +61,16 @@ def feature_map(
     spaces = {"": features} if isinstance(features, np.ndarray) else dict(features)
     for name, x in spaces.items():
         if len(x) != len(split):
-            raise BadInput(f"{len(x)} rows of features {name} for {len(split)} examples.", "Encode this split.")
+            raise BadInput(
+                f"{len(x)} rows of features {name} for {len(split)} examples.", "Encode this split."
+            )
     if domains is not None and len(domains) != len(split):
         raise BadInput(f"{len(domains)} domains for {len(split)} examples.", "Give one per example.")
     kept = []
     with styled():
-        figure, panels = plt.subplots(1, len(spaces), figsize=(7.6 if len(spaces) > 1 else 6.4, 4.2), squeeze=False)
+        figure, panels = plt.subplots(
+            1, len(spaces), figsize=(7.6 if len(spaces) > 1 else 6.4, 4.2), squeeze=False
+        )
         for axes, (name, x) in zip(panels[0], spaces.items(), strict=True):
             flat, share = project(np.asarray(x), how=how, seed=seed)
             _scatter(axes, flat, split, domains)

@@ -65,7 +65,9 @@ def pictures(
     return Picture(figure, alt or _words(split, chosen, predictions))
 
 
-def pictures_by(groups: Mapping[str, Split], *, columns: int = 6, seed: int = 0, alt: str | None = None) -> Picture:
+def pictures_by(
+    groups: Mapping[str, Split], *, columns: int = 6, seed: int = 0, alt: str | None = None
+) -> Picture:
     """Show one row of examples per group, named at its left, with their labels."""
     import matplotlib.pyplot as plt
 
@@ -77,19 +79,28 @@ def pictures_by(groups: Mapping[str, Split], *, columns: int = 6, seed: int = 0,
             for axes, row in zip(line, _choose(split, columns, None, None, seed), strict=False):
                 _draw(axes, split.x[row])
                 axes.set_title(split.class_names[split.y[row]], fontsize=9, loc="center", weight="normal")
-            line[0].text(-0.14, 0.5, name, transform=line[0].transAxes, rotation=90, va="center", ha="center", weight="bold")
+            line[0].text(
+                -0.14,
+                0.5,
+                name,
+                transform=line[0].transAxes,
+                rotation=90,
+                va="center",
+                ha="center",
+                weight="bold",
+            )
             for axes in line:
                 axes.axis("off")
     return Picture(figure, alt or f"Examples in rows: {', '.join(groups)}.")
 
 
-def _choose(
-    split: Split, n: int, predictions: np.ndarray | None, only: str | None, seed: int
-) -> np.ndarray:
+def _choose(split: Split, n: int, predictions: np.ndarray | None, only: str | None, seed: int) -> np.ndarray:
     rows = np.arange(len(split))
     if predictions is not None:
         if len(predictions) != len(split):
-            raise BadInput(f"{len(predictions)} predictions for {len(split)} examples.", "Predict this split.")
+            raise BadInput(
+                f"{len(predictions)} predictions for {len(split)} examples.", "Predict this split."
+            )
         right = np.asarray(predictions) == split.y
         rows = rows if only is None else np.flatnonzero(right if only == "right" else ~right)
     elif only is not None:

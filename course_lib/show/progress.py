@@ -77,7 +77,9 @@ class Progress:
             now = time.monotonic()
             if now - self._drawn >= _EVERY:
                 self._drawn = now
-                self._surface.draw(self.text(now - self._start), self.done / self.total if self.total else 0.0)
+                self._surface.draw(
+                    self.text(now - self._start), self.done / self.total if self.total else 0.0
+                )
 
     def text(self, seconds: float) -> str:
         """Return the line that is shown after `seconds` of work.
