@@ -22,6 +22,8 @@ from course_lib.methods.classifier import (
 )
 from course_lib.tasks.task import Task
 
+_PRIOR = 10  # examples that the mean variance counts for; 10 to 100 made no difference
+
 STRENGTHS: tuple[float, ...] = tuple(float(f"{10 ** (p / 2):.4g}") for p in range(10, -3, -1))
 """Half-decades from 100,000 down to 0.1, in scikit-learn's terms C from 1e-5 to 10."""
 
@@ -195,10 +197,7 @@ def fit_probe(
     known = np.isin(y_val, present)  # a class without training examples is missed at every strength alike
     judge = (np.searchsorted(present, y_val[known]), per_class[np.searchsorted(present, y_val[known])])
 
-    mean = x.mean(axis=0, dtype=np.float64)
-    scale = x.std(axis=0, dtype=np.float64)
-    # Rounding leaves a constant column with a tiny deviation; dividing by it would blow the noise up.
-    scale[scale <= 1e-6 * np.maximum(np.abs(mean), 1e-6)] = 1.0
+    mean, scale = _location_and_scale(x)
     standard = _Objective(_standardised(x, mean, scale), target, per_class[target], len(present))
     z_val = _standardised(x_val[known], mean, scale)
 
@@ -221,6 +220,20 @@ def fit_probe(
     bias[present] = theta[-1] - mean @ weights[:, present]
     head = LinearHead(weights.astype(np.float32), bias.astype(np.float32))
     return ProbeFit(head, best[1], tuple(path))
+
+
+def _location_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and a cautious standard deviation of every column, ``(d,)`` float64 each.
+
+    Ten examples say little about the spread of each of a thousand columns, and dividing by a spread that is
+    too
+    small by chance lets that column drown the others (on CIFAR-10 with ten labels: 17% instead of 30%). So
+    each variance is averaged with the mean variance of all columns, which counts as much as `_PRIOR`
+    examples.
+    """
+    variance = x.var(axis=0, dtype=np.float64)
+    variance = (len(x) * variance + _PRIOR * variance.mean()) / (len(x) + _PRIOR)
+    return x.mean(axis=0, dtype=np.float64), np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 def _standardised(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
