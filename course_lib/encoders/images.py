@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,10 +15,8 @@ from course_lib.encoders import efficientnet_lite
 from course_lib.encoders.cache import FeatureCache, fingerprints
 from course_lib.encoders.packaged import weights_file
 from course_lib.errors import BadInput, DataUnavailable
+from course_lib.frameworks import quiet_tensorflow
 from course_lib.tasks.task import Split
-
-# TensorFlow's own chatter tells a learner nothing; a value set outside wins.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SMALLEST, LARGEST = 64, 224
 PACKAGED = "efficientnet-lite0"
@@ -87,6 +84,7 @@ class ImageEncoder:
 
     @cached_property
     def _built(self) -> Network:
+        quiet_tensorflow()
         return self._network()
 
     @property
@@ -170,9 +168,8 @@ class ImageEncoder:
         """Fill `out` with the features of ``x[rows]``; yield (rows done, seconds since the last yield)."""
         if not len(rows):
             return
-        import tensorflow as tf
-
         graph = self._graph(x.shape[1:], batch_size)
+        import tensorflow as tf
 
         def batches() -> Iterator[np.ndarray]:
             for first in range(0, len(rows), batch_size):
@@ -422,6 +419,7 @@ def _applications() -> dict[str, tuple[Callable[..., Any], Callable[[Any], Any]]
 
 
 def _from_applications(pixels: int, network: str, *, flip: bool, weights: str) -> ImageEncoder:
+    quiet_tensorflow()
     known = _applications()
     match = {name.lower(): name for name in known}.get(network.lower())
     if match is None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
+from course_lib.frameworks import quiet_tensorflow
 from course_lib.methods.classifier import Classifier, Data, as_examples, need_two_classes, need_validation
 from course_lib.tasks.task import Task, stratified_rows
 
@@ -69,6 +70,7 @@ def scratch_cnn(
     BadInput
         When the examples are not pictures, below 18 pixels, of one class only, or validation is empty.
     """
+    quiet_tensorflow()  # before the clock starts: importing is not training
     start = time.perf_counter()
     need_two_classes(task.train.y)
     need_validation(task.validation.y)
