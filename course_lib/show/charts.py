@@ -21,48 +21,74 @@ class IntervalLike(Protocol):
     """A value with the ends of its interval."""
 
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """The score."""
+        ...
 
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """The interval's lower end."""
+        ...
 
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """The interval's upper end."""
+        ...
 
 
 class CurveLike(Protocol):
     """A method's scores over numbers of labels; `measure.learning_curve` makes one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """For the legend."""
+        ...
 
     @property
-    def metric(self) -> str: ...
+    def metric(self) -> str:
+        """What is scored."""
+        ...
 
     @property
-    def sizes(self) -> Any: ...
+    def sizes(self) -> Any:
+        """Numbers of labels, ascending."""
+        ...
 
-    def interval(self, size: int) -> IntervalLike: ...
+    def interval(self, size: int) -> IntervalLike:
+        """Return the score at `size`."""
+        ...
 
 
 class ReportLike(Protocol):
     """What `measure.report` makes."""
 
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """The method's name."""
+        ...
 
     @property
-    def class_names(self) -> tuple[str, ...]: ...
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the labels."""
+        ...
 
     @property
-    def recall(self) -> np.ndarray: ...
+    def recall(self) -> np.ndarray:
+        """Share of each class that is found, ``(k,)``."""
+        ...
 
     @property
-    def confusion(self) -> np.ndarray: ...
+    def confusion(self) -> np.ndarray:
+        """Counts, true by predicted, ``(k, k)``."""
+        ...
 
 
 def learning_curve(
-    *curves: CurveLike, title: str = "", reference: float | None = None, alt: str | None = None
+    *curves: CurveLike,
+    title: str = "",
+    reference: float | None = None,
+    reference_name: str = "guessing",
+    alt: str | None = None,
 ) -> Picture:
     """Draw scores against the number of labels, on a logarithmic axis, with bands.
 
@@ -72,13 +98,20 @@ def learning_curve(
         Their bands are the 95% intervals over seeds and test examples.
     title : str
     reference : float, optional
-        A score to draw a line at, for instance chance.
+        A score to draw a line at.
+    reference_name : str
+        What that score is; by default it is that of chance.
     alt : str, optional
         Default: written from the numbers.
 
     Returns
     -------
     Picture
+
+    Raises
+    ------
+    BadInput
+        When no curve is given.
     """
     import matplotlib.pyplot as plt
 
@@ -106,7 +139,7 @@ def learning_curve(
                 f"{curve.name} goes from {points[0].value:.0%} at {sizes[0]:,} labels "
                 f"to {points[-1].value:.0%} at {sizes[-1]:,}"
             )
-        _reference(axes, reference, horizontal=True)
+        _reference(axes, reference, reference_name, horizontal=True)
         every = sorted({int(n) for curve in curves for n in curve.sizes})
         axes.set_xscale("log")
         axes.set_xticks(every, [f"{n:,}" for n in every])
@@ -125,6 +158,7 @@ def bars(
     *,
     title: str = "",
     reference: float | None = None,
+    reference_name: str = "guessing",
     alt: str | None = None,
 ) -> Picture:
     """Draw horizontal bars with their intervals and values.
@@ -135,8 +169,20 @@ def bars(
         Shares, 0 to 1; drawn from top to bottom.
     title : str
     reference : float, optional
-        A line to compare with, for instance chance.
+        A line to compare with.
+    reference_name : str
+        What that score is; by default it is that of chance.
     alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    BadInput
+        When there is none.
     """
     import matplotlib.pyplot as plt
 
@@ -158,12 +204,12 @@ def bars(
             axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
             axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
             axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:.0%}", va="center")
-        _reference(axes, reference, horizontal=False)
+        _reference(axes, reference, reference_name, horizontal=False)
         axes.set_yticks(places, names)
         axes.set_xlim(0, 1.08)
         axes.xaxis.set_major_formatter(_percent)
         axes.grid(axis="y", visible=False)
-        axes.set_title(title)
+        axes.set_title(title, pad=6 if reference is None else 20)
     told = "; ".join(
         f"{name} {s.value:.0%} (95% interval {s.low:.0%} to {s.high:.0%})"
         for name, s in zip(names, values, strict=True)
@@ -172,7 +218,20 @@ def bars(
 
 
 def shares(split: Split, *, title: str = "", alt: str | None = None) -> Picture:
-    """Draw how many examples each class of a split has."""
+    """Draw how many examples each class of a split has.
+
+    Parameters
+    ----------
+    split : Split
+    title : str
+        Default: the split's name.
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+    """
     import matplotlib.pyplot as plt
 
     counts = split.counts
@@ -201,6 +260,18 @@ def recall_per_class(
     ----------
     reports : dict of str to Report
         All with the same classes.
+    title : str
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    BadInput
+        When the reports differ in their classes, or there is none.
     """
     import matplotlib.pyplot as plt
 
@@ -223,12 +294,16 @@ def recall_per_class(
                 axes.hlines(places + offset, 0, report.recall, color=colour, lw=2, alpha=0.6)
                 for place, found in zip(places, report.recall, strict=True):
                     axes.text(found + 0.02, place + offset, f"{found:.0%}", va="center", fontsize=9)
+            else:  # a little, so that equal ones do not hide each other
+                offset = ((len(reports) - 1) / 2 - k) * 0.36 / len(reports)
             axes.plot(
                 report.recall,
                 places + offset,
                 linestyle="none",
                 marker=MARKERS[k % len(MARKERS)],
                 ms=8,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
                 color=colour,
                 label=name,
             )
@@ -249,6 +324,18 @@ def recall_per_class(
 def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) -> Picture:
     """Draw which class is taken for which: rows are true classes and sum to 100%.
 
+    Parameters
+    ----------
+    report : Report
+    title : str
+        Default: the method's name.
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+
     Raises
     ------
     BadInput
@@ -262,8 +349,8 @@ def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) ->
         raise BadInput(f"A matrix of {k} classes cannot be read.", "Use recall_per_class on some classes.")
     rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with styled():
-        side = 2.2 + 0.5 * k
-        figure, axes = plt.subplots(figsize=(side + 0.8, side))
+        side = 2.0 + (0.5 if k > 3 else 0.8) * k
+        figure, axes = plt.subplots(figsize=(side + 0.9, side))
         axes.imshow(rows, vmin=0, vmax=1, cmap="Blues")
         for i in range(k):
             for j in range(k):
@@ -277,12 +364,16 @@ def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) ->
                         fontsize=9,
                         color="white" if rows[i, j] > 0.55 else "0.15",
                     )
-        axes.set_xticks(range(k), report.class_names, rotation=40, ha="right")
+        axes.set_xticks(range(k), report.class_names)
+        if k > 3:
+            axes.tick_params(axis="x", labelrotation=40)
+            for label in axes.get_xticklabels():
+                label.set_horizontalalignment("right")
         axes.set_yticks(range(k), report.class_names)
-        axes.set(xlabel="predicted", ylabel="true")
+        axes.set(xlabel="predicted, in % of each true class", ylabel="true")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        axes.set_title(title or f"{report.method}: % of each true class")
+        axes.set_title(title or report.method)
     return Picture(figure, alt or _confusion_words(report, rows))
 
 
@@ -313,8 +404,23 @@ def tradeoff(
         Cost and score per choice.
     x, y : str
         Axis labels.
+    title : str
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    BadInput
+        When there is none.
     """
     import matplotlib.pyplot as plt
+
+    if not points:
+        raise BadInput("No choice was given.", "Give a dict of names to (cost, interval).")
 
     with styled():
         figure, axes = plt.subplots(figsize=(7.2, 3.8))
@@ -332,7 +438,7 @@ def tradeoff(
     return Picture(figure, alt or f"{y} against {x}. {told}.")
 
 
-def _reference(axes: Any, value: float | None, *, horizontal: bool) -> None:
+def _reference(axes: Any, value: float | None, name: str, *, horizontal: bool) -> None:
     """Draw and name the line of chance, or of another score to compare with."""
     if value is None:
         return
@@ -341,7 +447,7 @@ def _reference(axes: Any, value: float | None, *, horizontal: bool) -> None:
         axes.text(
             0.995,
             value,
-            f"guessing {value:.0%}",
+            f"{name} {value:.0%}",
             transform=axes.get_yaxis_transform(),
             ha="right",
             va="bottom",
@@ -349,10 +455,10 @@ def _reference(axes: Any, value: float | None, *, horizontal: bool) -> None:
     else:
         axes.text(
             value,
-            1.0,
-            f"guessing {value:.0%}",
+            1.01,
+            f"{name} {value:.0%}",
             transform=axes.get_xaxis_transform(),
-            ha="center",
+            ha="left" if value < 0.2 else "center",
             va="bottom",
             fontsize=9,
         )

@@ -51,7 +51,13 @@ def transfer_steps() -> Picture:
             xytext=(50, 2.2),
             ha="center",
             va="center",
-            arrowprops={"arrowstyle": "<|-", "lw": 1.4, "color": "0.25", "connectionstyle": "arc3,rad=0.12"},
+            arrowprops={
+                "arrowstyle": "<|-",
+                "shrinkA": 9,
+                "lw": 1.4,
+                "color": "0.25",
+                "connectionstyle": "arc3,rad=0.12",
+            },
         )
     return Picture(figure, _ALT)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from course_lib.tasks.task import Split
 
 METHODS = ("pca", "tsne", "umap")
+NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 
 
 def feature_map(
@@ -37,10 +38,11 @@ def feature_map(
         The ``n`` examples, for classes and names.
     how : "pca", "tsne" or "umap"
         PCA keeps large distances and is a plain projection. t-SNE (van der Maaten & Hinton, 2008) and UMAP
-        (McInnes
-        et al., 2018; an optional package) keep neighbours: do not read sizes or distances of their clusters.
+        (McInnes et al., 2018; an optional package) keep neighbours: do not read sizes or distances of
+        their clusters.
     domains : numpy.ndarray, optional
-        ``(n,)`` of str; examples are then marked by domain (colour) and class (filled or not).
+        ``(n,)`` of str; examples are then marked by domain (colour), and of two classes
+        the second is filled.
     title : str
     seed : int
     alt : str, optional
@@ -66,6 +68,8 @@ def feature_map(
             )
     if domains is not None and len(domains) != len(split):
         raise BadInput(f"{len(domains)} domains for {len(split)} examples.", "Give one per example.")
+    if not spaces:
+        raise BadInput("No features were given.", "Give an array, or a dict of names to arrays.")
     kept = []
     with styled():
         figure, panels = plt.subplots(
@@ -77,13 +81,23 @@ def feature_map(
             axes.set_title(name or title)
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set(xlabel=f"{how.upper()} 1", ylabel=f"{how.upper()} 2")
+            axes.set(xlabel=f"{NAMES[how]} 1", ylabel=f"{NAMES[how]} 2")
             if share is not None:
                 kept.append(f"{name + ': ' if name else ''}two components keep {share:.0%} of the variance")
+        if title and "" not in spaces:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
         handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), fontsize=9)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=min(5, len(labels)),
+            fontsize=9,
+            markerscale=1.5,
+        )
     groups = sorted(set(domains)) if domains is not None else list(split.class_names)
-    words = f"Map ({how}) of {len(split):,} examples of {split.name}, marked by {', '.join(map(str, groups))}"
+    words = f"Map ({NAMES[how]}) of {len(split):,} examples of {split.name}"
+    words += f", marked by {', '.join(map(str, groups))}"
     return Picture(figure, alt or f"{words}. {'; '.join(kept)}".rstrip(". ") + ".")
 
 
@@ -129,17 +143,18 @@ def _scatter(axes: Any, flat: np.ndarray, split: Split, domains: np.ndarray | No
                 label=name,
             )
         return
+    two = len(split.class_names) == 2
     for k, domain in enumerate(sorted(set(domains.tolist()))):
-        for c, name in enumerate(split.class_names):
-            rows = (domains == domain) & (split.y == c)
+        for c, name in enumerate(split.class_names if two else ("",)):
+            rows = (domains == domain) & ((split.y == c) | (not two))
             colour = PALETTE[k % len(PALETTE)]
             axes.scatter(
                 *flat[rows].T,
                 s=20,
                 marker=MARKERS[k % len(MARKERS)],
-                facecolor=colour if c else "none",
+                facecolor=colour if c or not two else "none",
                 edgecolor=colour,
                 alpha=0.7,
                 lw=0.9,
-                label=f"{domain}, {name}",
+                label=f"{domain}, {name}" if two else str(domain),
             )

@@ -9,10 +9,13 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.show.picture import Picture
-from course_lib.show.style import PALETTE, styled
+from course_lib.show.style import WRONG, styled
 
 if TYPE_CHECKING:
     from course_lib.tasks.task import Split
+
+_SHARPNESS, _COLOURS = 1.25, 64  # photographs compress badly
+_SIDE = 128  # pixels; about a panel's side
 
 
 def pictures(
@@ -40,6 +43,11 @@ def pictures(
     seed : int
         Which examples.
     alt : str, optional
+        Default: the labels shown, or what was taken for what.
+
+    Returns
+    -------
+    Picture
 
     Raises
     ------
@@ -61,22 +69,47 @@ def pictures(
             _draw(axes, split.x[row])
             _caption(axes, split, int(row), predictions)
         if title:
-            figure.suptitle(title, fontsize=12, weight="bold")
-    return Picture(figure, alt or _words(split, chosen, predictions))
+            figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
+    return Picture(figure, alt or _words(split, chosen, predictions), sharpness=_SHARPNESS, colours=_COLOURS)
 
 
 def pictures_by(
     groups: Mapping[str, Split], *, columns: int = 6, seed: int = 0, alt: str | None = None
 ) -> Picture:
-    """Show one row of examples per group, named at its left, with their labels."""
+    """Show one row of examples per group, named at its left, with their labels.
+
+    Parameters
+    ----------
+    groups : dict of str to Split
+        From top to bottom.
+    columns : int
+    seed : int
+        Which examples.
+    alt : str, optional
+        Default: the labels, row by row.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    BadInput
+        When there is no group, or an empty one.
+    """
     import matplotlib.pyplot as plt
 
+    if not groups:
+        raise BadInput("No group was given.", "Give a dict of names to splits.")
+    shown: dict[str, list[str]] = {}
     with styled():
         figure, panels = plt.subplots(
             len(groups), columns, figsize=(1.32 * columns + 0.4, 1.66 * len(groups)), squeeze=False
         )
         for line, (name, split) in zip(panels, groups.items(), strict=True):
-            for axes, row in zip(line, _choose(split, columns, None, None, seed), strict=False):
+            chosen = _choose(split, columns, None, None, seed)
+            shown[name] = [split.class_names[k] for k in split.y[chosen]]
+            for axes, row in zip(line, chosen, strict=False):
                 _draw(axes, split.x[row])
                 axes.set_title(split.class_names[split.y[row]], fontsize=9, loc="center", weight="normal")
             line[0].text(
@@ -91,10 +124,13 @@ def pictures_by(
             )
             for axes in line:
                 axes.axis("off")
-    return Picture(figure, alt or f"Examples in rows: {', '.join(groups)}.")
+    told = "; ".join(f"{name}: {', '.join(names)}" for name, names in shown.items())
+    return Picture(figure, alt or f"Examples in rows. {told}.", sharpness=_SHARPNESS, colours=_COLOURS)
 
 
 def _choose(split: Split, n: int, predictions: np.ndarray | None, only: str | None, seed: int) -> np.ndarray:
+    if only not in (None, "wrong", "right"):
+        raise BadInput(f"only={only!r}.", "Choose 'wrong', 'right' or None.")
     rows = np.arange(len(split))
     if predictions is not None:
         if len(predictions) != len(split):
@@ -106,16 +142,28 @@ def _choose(split: Split, n: int, predictions: np.ndarray | None, only: str | No
     elif only is not None:
         raise BadInput(f"only={only!r} without predictions.", "Give predictions=classifier.predict(split).")
     if not len(rows):
+        if only is None:
+            raise BadInput(f"{split.name} has no examples.", "Give a split with some.")
         raise BadInput(f"There is nothing to show: no prediction is {only}.", "Leave `only` out.")
     return np.random.default_rng(seed).permutation(rows)[:n]
 
 
+def _shrunk(image: np.ndarray) -> np.ndarray:
+    """Average blocks down to what the figure can show; more pixels would only make it heavy."""
+    step = max(1, min(image.shape[:2]) // _SIDE)
+    if step == 1:
+        return image
+    height, width = (side // step for side in image.shape[:2])
+    blocks = image[: height * step, : width * step].reshape(height, step, width, step, -1)
+    return np.asarray(blocks.mean(axis=(1, 3)).round().astype(np.uint8))
+
+
 def _draw(axes: Any, image: np.ndarray) -> None:
-    step = max(1, min(image.shape[:2]) // 150)  # what the figure can show; the rest would only make it heavy
+    image = _shrunk(image)
     if image.shape[2] == 1:
-        axes.imshow(image[::step, ::step, 0], cmap="gray", vmin=0, vmax=255)
+        axes.imshow(image[:, :, 0], cmap="gray", vmin=0, vmax=255)
     else:
-        axes.imshow(image[::step, ::step], interpolation="nearest")
+        axes.imshow(image, interpolation="nearest")
 
 
 def _caption(axes: Any, split: Split, row: int, predictions: np.ndarray | None) -> None:
@@ -127,10 +175,10 @@ def _caption(axes: Any, split: Split, row: int, predictions: np.ndarray | None) 
     if said == truth:
         axes.set_title(f"✓ {said}", fontsize=9, loc="center", weight="normal")
         return
-    axes.set_title(f"✗ {said}\n(is {truth})", fontsize=8, loc="center", color=PALETTE[5])
+    axes.set_title(f"✗ {said}\n(is {truth})", fontsize=8, loc="center", weight="normal", color=WRONG)
     height, width = axes.images[0].get_array().shape[:2]
     axes.add_patch(
-        _frame((-0.5, -0.5), width, height, fill=False, edgecolor=PALETTE[5], linewidth=4, clip_on=False)
+        _frame((-0.5, -0.5), width, height, fill=False, edgecolor=WRONG, linewidth=3, clip_on=False)
     )
 
 

@@ -23,17 +23,31 @@ class Picture:
     figure : matplotlib.figure.Figure
     alt : str
         A sentence that says what the figure shows, with its main numbers.
+    sharpness : float
+        Dots of the PNG per dot on the screen.
+    colours : int
+        At most 256; fewer make photographs lighter.
+
+    Attributes
+    ----------
+    png : bytes
+    width : int
+        In screen dots.
+    figure : matplotlib.figure.Figure
+        Closed, kept for those who want to change it and draw again.
     """
 
-    def __init__(self, figure: Figure, alt: str) -> None:
+    def __init__(
+        self, figure: Figure, alt: str, *, sharpness: float = _SHARPNESS, colours: int = 256
+    ) -> None:
         import matplotlib.pyplot as plt
 
         self.alt = alt
         dpi = figure.dpi
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=dpi * _SHARPNESS, metadata={"Software": None})
+        figure.savefig(stream, format="png", dpi=dpi * sharpness, metadata={"Software": None})
         self.width = round(figure.get_figwidth() * dpi)
-        self.png = _small(stream.getvalue())
+        self.png = _small(stream.getvalue(), colours)
         self.figure = figure
         plt.close(figure)
 
@@ -51,12 +65,14 @@ class Picture:
         return data, {"image/png": {"alt": self.alt, "width": self.width}}
 
 
-def _small(png: bytes) -> bytes:
-    """Return the PNG with at most 256 colours, which charts never notice, where that makes it smaller."""
+def _small(png: bytes, colours: int) -> bytes:
+    """Return the PNG with at most so many colours, which charts never notice, where that makes it smaller."""
     from PIL import Image
 
     stream = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        flat = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        flat = image.convert("RGB").quantize(
+            colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
         flat.save(stream, format="png", optimize=True)
     return min(png, stream.getvalue(), key=len)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -104,13 +104,27 @@ class Progress:
 def progress(iterable: Iterable[T], label: str, total: int | None = None, unit: str = "it") -> Iterator[T]:
     """Yield from `iterable`, showing progress; see `Progress`.
 
+    Parameters
+    ----------
+    iterable : iterable
+    label : str
+    total : int, optional
+        How many items there are. Default: the iterable's length where it has one.
+    unit : str
+        Plural, for instance ``"images"``.
+
+    Yields
+    ------
+    object
+        The items, unchanged.
+
     Examples
     --------
     >>> sum(progress([1, 2, 3], "adding"))
     6
     """
     if total is None:
-        total = len(iterable) if hasattr(iterable, "__len__") else 0
+        total = len(iterable) if isinstance(iterable, Sized) else 0
     with Progress(label, total, unit) as bar:
         for item in iterable:
             yield item
@@ -132,7 +146,11 @@ def _surface() -> _Surface | None:
 
 
 class _Notebook:
-    """One line that is updated in place and empty in the end."""
+    """One line that is updated in place and empty in the end.
+
+    Jupyter cannot take back a single output: an empty one stays in a saved notebook, without text or
+    picture; `course run` removes it.
+    """
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -143,9 +161,10 @@ class _Notebook:
         bar = f'<progress value="{share:.3f}" max="1"></progress> ' if share else ""
         data = {"text/plain": text, "text/html": f"{bar}{escape(text)}"}
         if self._handle is None:
-            from IPython.display import DisplayHandle
+            import IPython.display
 
-            self._handle = DisplayHandle()
+            untyped: Any = IPython.display
+            self._handle = untyped.DisplayHandle()
             self._handle.display(data, raw=True)
         else:
             self._handle.update(data, raw=True)

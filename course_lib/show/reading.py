@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 
 class Sentence:
@@ -42,8 +43,9 @@ def say(text: str) -> None:
         from IPython.core.getipython import get_ipython
 
         if get_ipython() is not None:
-            from IPython.display import display
+            import IPython.display
 
-            display(Sentence(text))
+            untyped: Any = IPython.display
+            untyped.display(Sentence(text))
             return
     print(repr(Sentence(text)))

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-PALETTE = ("#0072B2", "#E69F00", "#004D40", "#CC79A7", "#56B4E9", "#7A2E00")
+PALETTE = ("#0072B2", "#E69F00", "#004D40", "#CC79A7", "#7A2E00", "#56B4E9")
 """From Okabe & Ito (2008), two of them darkened, ordered so that neighbours differ in lightness too."""
+
+WRONG = PALETTE[4]
+"""The colour of what is wrong, never without a sign or a frame beside it."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
