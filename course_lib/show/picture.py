@@ -15,8 +15,9 @@ _SHARPNESS = 1.6  # picture dots per screen dot: crisp on good screens, small in
 class Picture:
     """A figure drawn once, with alternative text for those who cannot see it.
 
-    Notebooks show it as one PNG whose ``alt`` is `alt`; a terminal prints the text. The figure is
-    closed, so nothing is shown twice and no memory is kept.
+    Notebooks show it as one PNG with `alt` in its metadata, which the pages of ``course run`` write as the
+    image's ``alt``; a terminal prints the text. The figure is closed, so nothing is shown twice and no
+    memory is kept.
 
     Parameters
     ----------
