@@ -42,7 +42,7 @@ CITATION = (
 
 
 def solar_cells(cells: str | None = None, train: int | None = None, *, seed: int = 0) -> Task:
-    """Return the packaged solar cells: which of them are defective?
+    """Return the packaged solar cells, functional or defective.
 
     2,624 grey photographs of 300×300 pixels: 1,074 monocrystalline and 1,550 polycrystalline cells of 44
     modules. A cell is defective when the expert's probability is at least 2/3.

@@ -1,0 +1,66 @@
+"""`course bench`: run comparisons, print them, keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from course_lib.bench import comparisons
+from course_lib.bench.figures import Figure, report_lines, to_json, write_readme
+from course_lib.errors import BadInput
+
+COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
+    "import": comparisons.imports,
+    "features": comparisons.features,
+    "probe": comparisons.probe,
+    "minute": comparisons.minute,
+    "memory": comparisons.memory,
+}
+
+
+def main(
+    names: Sequence[str] = (), json_path: Path | None = None, quick: bool = False, readme: bool = False
+) -> int:
+    """Run comparisons and print their figures.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Keys of `COMPARISONS`; none means all.
+    json_path : pathlib.Path, optional
+        Where to write the figures.
+    quick : bool
+        A few images and two repeats: whether it works, not how fast it is.
+    readme : bool
+        Write the table into README.md here.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    BadInput
+        For a name that is not there.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    wrong = [name for name in names if name not in COMPARISONS]
+    if wrong:
+        raise BadInput(f"There is no comparison {wrong[0]!r}.", f"Choose among {', '.join(COMPARISONS)}.")
+    console = Console()
+    figures: list[Figure] = []
+    for name in names or COMPARISONS:
+        console.print(f"measuring {name} ...", highlight=False)
+        figures += COMPARISONS[name](quick)
+        if json_path is not None:  # after each, so that an interruption loses nothing
+            json_path.write_text(to_json(figures), encoding="utf-8")
+    table = Table("what", "figure", "against", "goal", box=None, pad_edge=False)
+    for row in report_lines(figures):
+        table.add_row(*row)
+    console.print(table)
+    if readme:
+        write_readme(figures, Path("README.md"))
+    return 0
