@@ -10,12 +10,13 @@ from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
-from course_lib.show.style import styled
+from course_lib.show.style import chinese_font, styled
 
 __all__ = [
     "Picture",
     "Progress",
     "bars",
+    "chinese_font",
     "confusion",
     "feature_map",
     "learning_curve",

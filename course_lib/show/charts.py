@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.show.picture import Picture
-from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, styled
+from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, panels, styled
 
 if TYPE_CHECKING:
     from course_lib.tasks.task import Split
@@ -59,6 +59,37 @@ class CurveLike(Protocol):
         ...
 
 
+class _Span(NamedTuple):
+    """A mean between the lowest and the highest of its parts."""
+
+    value: float
+    low: float
+    high: float
+
+
+class _PlainCurve:
+    """A curve given as a dict of names, sizes and scores over seeds."""
+
+    def __init__(self, curve: Mapping[str, Any]) -> None:
+        missing = [key for key in ("name", "sizes", "scores") if key not in curve]
+        if missing:
+            raise BadInput(
+                f"A curve without {', '.join(missing)}.",
+                'Give {"name": "probe", "sizes": [10, 100], "scores": {10: [0.3, 0.4], 100: [0.6, 0.7]}}.',
+            )
+        self.name, self.metric = str(curve["name"]), str(curve.get("metric", "accuracy"))
+        self.sizes = sorted(int(n) for n in curve["sizes"])
+        self._scores = {int(n): [float(s) for s in scores] for n, scores in curve["scores"].items()}
+        empty = [n for n in self.sizes if not self._scores.get(n)]
+        if empty:
+            raise BadInput(f"{self.name} has no score at {empty[0]:,} labels.", "Give one or more per size.")
+
+    def interval(self, size: int) -> _Span:
+        """Return the mean over seeds, and their range."""
+        scores = self._scores[size]
+        return _Span(float(np.mean(scores)), min(scores), max(scores))
+
+
 class ReportLike(Protocol):
     """What `measure.report` makes."""
 
@@ -84,7 +115,7 @@ class ReportLike(Protocol):
 
 
 def learning_curve(
-    *curves: CurveLike,
+    *curves: CurveLike | Mapping[str, Any],
     title: str = "",
     reference: float | None = None,
     reference_name: str = "guessing",
@@ -94,8 +125,9 @@ def learning_curve(
 
     Parameters
     ----------
-    *curves : Curve
-        Their bands are the 95% intervals over seeds and test examples.
+    *curves : Curve or dict
+        Their bands are the 95% intervals over seeds and test examples. A dict has ``name``, ``sizes`` and
+        ``scores``, a list over seeds for each size, and may have ``metric``; its bands span its seeds.
     title : str
     reference : float, optional
         A score to draw a line at.
@@ -113,14 +145,13 @@ def learning_curve(
     BadInput
         When no curve is given.
     """
-    import matplotlib.pyplot as plt
-
     if not curves:
         raise BadInput("No curve was given.", "Give at least one, from measure.learning_curve.")
+    drawn = [_PlainCurve(curve) if isinstance(curve, Mapping) else curve for curve in curves]
     told = []
     with styled():
-        figure, axes = plt.subplots(figsize=(7.2, 4.2))
-        for k, curve in enumerate(curves):
+        figure, ((axes,),) = panels(figsize=(7.2, 4.2))
+        for k, curve in enumerate(drawn):
             sizes = [int(n) for n in curve.sizes]
             points = [curve.interval(n) for n in sizes]
             colour = PALETTE[k % len(PALETTE)]
@@ -140,11 +171,11 @@ def learning_curve(
                 f"to {points[-1].value:.0%} at {sizes[-1]:,}"
             )
         _reference(axes, reference, reference_name, horizontal=True)
-        every = sorted({int(n) for curve in curves for n in curve.sizes})
+        every = sorted({int(n) for curve in drawn for n in curve.sizes})
         axes.set_xscale("log")
         axes.set_xticks(every, [f"{n:,}" for n in every])
         axes.minorticks_off()
-        axes.set(xlabel="training labels", ylabel=METRICS.get(curves[0].metric, curves[0].metric))
+        axes.set(xlabel="training labels", ylabel=METRICS.get(drawn[0].metric, drawn[0].metric))
         axes.set_title(title)
         axes.yaxis.set_major_formatter(_percent)
         if len(every) > 7:
@@ -184,13 +215,11 @@ def bars(
     BadInput
         When there is none.
     """
-    import matplotlib.pyplot as plt
-
     if not scores:
         raise BadInput("No score was given.", "Give a dict of names to intervals.")
     names, values = list(scores), list(scores.values())
     with styled():
-        figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.46 * len(names)))
+        figure, ((axes,),) = panels(figsize=(7.2, 0.9 + 0.46 * len(names)))
         places = np.arange(len(names))[::-1]
         for k, (place, score) in enumerate(zip(places, values, strict=True)):
             axes.barh(
@@ -232,12 +261,10 @@ def shares(split: Split, *, title: str = "", alt: str | None = None) -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     counts = split.counts
     total = max(sum(counts.values()), 1)
     with styled():
-        figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.4 * len(counts)))
+        figure, ((axes,),) = panels(figsize=(7.2, 0.9 + 0.4 * len(counts)))
         places = np.arange(len(counts))[::-1]
         axes.barh(places, list(counts.values()), height=0.62, color=PALETTE[0])
         for place, count in zip(places, counts.values(), strict=True):
@@ -245,6 +272,7 @@ def shares(split: Split, *, title: str = "", alt: str | None = None) -> Picture:
         axes.set_yticks(places, list(counts))
         axes.set_xlim(0, max(counts.values()) * 1.22)
         axes.set_xlabel("examples")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(axis="y", visible=False)
         axes.set_title(title or split.name)
     told = "; ".join(f"{name} {count:,} ({count / total:.0%})" for name, count in counts.items())
@@ -273,8 +301,6 @@ def recall_per_class(
     BadInput
         When the reports differ in their classes, or there is none.
     """
-    import matplotlib.pyplot as plt
-
     names = {tuple(report.class_names) for report in reports.values()}
     if len(names) != 1:
         raise BadInput(
@@ -286,13 +312,15 @@ def recall_per_class(
     few = len(classes) <= 3
     with styled():
         height = len(classes) * (0.3 * len(reports) + 0.35) if few else 0.42 * len(classes)
-        figure, axes = plt.subplots(figsize=(7.2, 1.2 + height))
+        figure, ((axes,),) = panels(figsize=(7.2, 1.2 + height))
         for k, (name, report) in enumerate(reports.items()):
             colour, offset = PALETTE[k % len(PALETTE)], 0.0
             if few:  # so few rows leave room to set the methods side by side
                 offset = ((len(reports) - 1) / 2 - k) * 0.8 / len(reports)
                 axes.hlines(places + offset, 0, report.recall, color=colour, lw=2, alpha=0.6)
                 for place, found in zip(places, report.recall, strict=True):
+                    if np.isnan(found):
+                        continue
                     axes.text(found + 0.02, place + offset, f"{found:.0%}", va="center", fontsize=9)
             else:  # a little, so that equal ones do not hide each other
                 offset = ((len(reports) - 1) / 2 - k) * 0.36 / len(reports)
@@ -315,7 +343,7 @@ def recall_per_class(
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=min(len(reports), 3))
     told = ". ".join(
-        f"{name}: " + ", ".join(f"{c} {r:.0%}" for c, r in zip(classes, report.recall, strict=True))
+        f"{name}: " + ", ".join(f"{c} {_share(r)}" for c, r in zip(classes, report.recall, strict=True))
         for name, report in reports.items()
     )
     return Picture(figure, alt or f"Share of each class that is found. {told}.")
@@ -341,8 +369,6 @@ def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) ->
     BadInput
         For more than 30 classes, which nobody can read.
     """
-    import matplotlib.pyplot as plt
-
     counts = np.asarray(report.confusion)
     k = len(counts)
     if k > 30:
@@ -350,7 +376,7 @@ def confusion(report: ReportLike, *, title: str = "", alt: str | None = None) ->
     rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with styled():
         side = 2.0 + (0.5 if k > 3 else 0.8) * k
-        figure, axes = plt.subplots(figsize=(side + 0.9, side))
+        figure, ((axes,),) = panels(figsize=(side + 0.9, side))
         axes.imshow(rows, vmin=0, vmax=1, cmap="Blues")
         for i in range(k):
             for j in range(k):
@@ -381,10 +407,11 @@ def _confusion_words(report: ReportLike, rows: np.ndarray) -> str:
     wrong = rows - np.diag(np.diag(rows))
     i, j = np.unravel_index(int(wrong.argmax()), wrong.shape)
     names = report.class_names
-    right = ", ".join(f"{name} {share:.0%}" for name, share in zip(names, np.diag(rows), strict=True))
+    found = np.where(np.asarray(report.confusion).sum(axis=1) > 0, np.diag(rows), np.nan)
+    right = ", ".join(f"{name} {_share(share)}" for name, share in zip(names, found, strict=True))
+    most = f"The commonest confusion: {wrong[i, j]:.0%} of {names[i]} are taken for {names[j]}."
     return (
-        f"Confusion matrix of {report.method}. Right: {right}. The commonest confusion: {wrong[i, j]:.0%} of "
-        f"{names[i]} are taken for {names[j]}."
+        f"Confusion matrix of {report.method}. Right: {right}. {most if wrong.any() else 'None is confused.'}"
     )
 
 
@@ -417,13 +444,11 @@ def tradeoff(
     BadInput
         When there is none.
     """
-    import matplotlib.pyplot as plt
-
     if not points:
         raise BadInput("No choice was given.", "Give a dict of names to (cost, interval).")
 
     with styled():
-        figure, axes = plt.subplots(figsize=(7.2, 3.8))
+        figure, ((axes,),) = panels(figsize=(7.2, 3.8))
         costs = [cost for cost, _ in points.values()]
         axes.plot(costs, [s.value for _, s in points.values()], color="0.6", lw=1.2, zorder=1)
         for k, (name, (cost, score)) in enumerate(points.items()):
@@ -464,5 +489,10 @@ def _reference(axes: Any, value: float | None, name: str, *, horizontal: bool) -
         )
 
 
+def _share(value: float) -> str:
+    """Return a share in words; a class without examples has none."""
+    return "without examples" if np.isnan(value) else f"{value:.0%}"
+
+
 def _percent(value: float, _: Any = None) -> str:
-    return f"{100 * value:.0f}%"
+    return f"{round(100 * value, 2):g}%"  # a tick at 42.5% must not call itself 42%

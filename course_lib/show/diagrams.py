@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from course_lib.show.picture import Picture
-from course_lib.show.style import PALETTE, styled
+from course_lib.show.style import PALETTE, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,10 +24,8 @@ def transfer_steps() -> Picture:
     -------
     Picture
     """
-    import matplotlib.pyplot as plt
-
     with styled():
-        figure, axes = plt.subplots(figsize=(8.6, 2.7))
+        figure, ((axes,),) = panels(figsize=(8.6, 2.7))
         axes.set(xlim=(0, 100), ylim=(0, 32))
         axes.axis("off")
         boxes = (

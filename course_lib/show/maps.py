@@ -9,7 +9,7 @@ import numpy as np
 
 from course_lib.errors import BadInput, CourseError
 from course_lib.show.picture import Picture
-from course_lib.show.style import MARKERS, PALETTE, styled
+from course_lib.show.style import MARKERS, PALETTE, panels, styled
 
 if TYPE_CHECKING:
     from course_lib.tasks.task import Split
@@ -58,8 +58,6 @@ def feature_map(
     CourseError
         When UMAP is asked for and not installed.
     """
-    import matplotlib.pyplot as plt
-
     spaces = {"": features} if isinstance(features, np.ndarray) else dict(features)
     for name, x in spaces.items():
         if len(x) != len(split):
@@ -72,10 +70,8 @@ def feature_map(
         raise BadInput("No features were given.", "Give an array, or a dict of names to arrays.")
     kept = []
     with styled():
-        figure, panels = plt.subplots(
-            1, len(spaces), figsize=(7.6 if len(spaces) > 1 else 6.4, 4.2), squeeze=False
-        )
-        for axes, (name, x) in zip(panels[0], spaces.items(), strict=True):
+        figure, grid = panels(1, len(spaces), figsize=(7.6 if len(spaces) > 1 else 6.4, 4.2))
+        for axes, (name, x) in zip(grid[0], spaces.items(), strict=True):
             flat, share = project(np.asarray(x), how=how, seed=seed)
             _scatter(axes, flat, split, domains)
             axes.set_title(name or title)
@@ -86,7 +82,7 @@ def feature_map(
                 kept.append(f"{name + ': ' if name else ''}two components keep {share:.0%} of the variance")
         if title and "" not in spaces:
             figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
-        handles, labels = panels[0][0].get_legend_handles_labels()
+        handles, labels = grid[0][0].get_legend_handles_labels()
         figure.legend(
             handles,
             labels,

@@ -9,7 +9,7 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.show.picture import Picture
-from course_lib.show.style import WRONG, styled
+from course_lib.show.style import WRONG, panels, styled
 
 if TYPE_CHECKING:
     from course_lib.tasks.task import Split
@@ -54,18 +54,14 @@ def pictures(
     BadInput
         When predictions and examples differ in number, or `only` leaves nothing.
     """
-    import matplotlib.pyplot as plt
-
     chosen = _choose(split, rows * columns, predictions, only, seed)
     if len(chosen) < rows * columns:
         rows = -(-len(chosen) // columns)
     with styled():
-        figure, panels = plt.subplots(
-            rows, columns, figsize=(1.32 * columns, 1.62 * rows + (0.3 if title else 0)), squeeze=False
-        )
-        for axes in panels.flat:
+        figure, grid = panels(rows, columns, figsize=(1.32 * columns, 1.62 * rows + (0.3 if title else 0)))
+        for axes in grid.flat:
             axes.axis("off")
-        for axes, row in zip(panels.flat, chosen, strict=False):
+        for axes, row in zip(grid.flat, chosen, strict=False):
             _draw(axes, split.x[row])
             _caption(axes, split, int(row), predictions)
         if title:
@@ -97,16 +93,12 @@ def pictures_by(
     BadInput
         When there is no group, or an empty one.
     """
-    import matplotlib.pyplot as plt
-
     if not groups:
         raise BadInput("No group was given.", "Give a dict of names to splits.")
     shown: dict[str, list[str]] = {}
     with styled():
-        figure, panels = plt.subplots(
-            len(groups), columns, figsize=(1.32 * columns + 0.4, 1.66 * len(groups)), squeeze=False
-        )
-        for line, (name, split) in zip(panels, groups.items(), strict=True):
+        figure, grid = panels(len(groups), columns, figsize=(1.32 * columns + 0.4, 1.66 * len(groups)))
+        for line, (name, split) in zip(grid, groups.items(), strict=True):
             chosen = _choose(split, columns, None, None, seed)
             shown[name] = [split.class_names[k] for k in split.y[chosen]]
             for axes, row in zip(line, chosen, strict=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,6 @@ class Picture:
     def __init__(
         self, figure: Figure, alt: str, *, sharpness: float = _SHARPNESS, colours: int = 256
     ) -> None:
-        import matplotlib.pyplot as plt
-
         self.alt = alt
         dpi = figure.dpi
         stream = io.BytesIO()
@@ -50,7 +49,8 @@ class Picture:
         self.width = round(figure.get_figwidth() * dpi)
         self.png = _small(stream.getvalue(), colours)
         self.figure = figure
-        plt.close(figure)
+        if "matplotlib.pyplot" in sys.modules:  # it may hold a figure that the reader drew
+            sys.modules["matplotlib.pyplot"].close(figure)
 
     def save(self, path: str | Path) -> None:
         """Write the PNG to `path`."""

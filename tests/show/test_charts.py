@@ -160,3 +160,41 @@ def test_unlike_reports_and_unreadable_matrices_are_refused(make_report):
         show.recall_per_class({"a": a, "b": b})
     with pytest.raises(BadInput, match="31 classes"):
         show.confusion(make_report(np.eye(31), [str(k) for k in range(31)]))
+
+
+def test_a_plain_dict_is_a_curve_and_its_band_spans_the_seeds():
+    plain = {"name": "probe", "sizes": [100, 10], "scores": {10: [0.2, 0.4], 100: [0.7, 0.8, 0.9]}}
+    picture = show.learning_curve(plain, curve("cnn", (0.1, 0.2, 0.3)))
+    axes = picture.figure.axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [(10, 0.3), (100, 0.8)])
+    band = axes.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (0.2, 0.9)
+    assert "probe goes from 30% at 10 labels to 80% at 100" in picture.alt
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "probe", "sizes": [10]}, {"name": "probe", "sizes": [10], "scores": {10: []}}]
+)
+def test_a_curve_without_scores_is_refused(wrong):
+    with pytest.raises(BadInput):
+        show.learning_curve(wrong)
+
+
+def test_classes_without_examples_are_said_not_shown_as_numbers(make_report):
+    report = make_report([[3, 1], [1, 1]], ("good", "bad"))
+    report.confusion, report.recall = np.array([[3, 1], [0, 0]]), np.array([0.75, np.nan])
+    recall, matrix = show.recall_per_class({"probe": report}), show.confusion(report)
+    assert "good 75%, bad without examples" in recall.alt
+    assert "good 75%, bad without examples" in matrix.alt
+    assert texts(recall.figure.axes[0]) == ["75%"]
+
+
+def test_nothing_confused_is_said(make_report):
+    assert show.confusion(make_report(np.eye(2, dtype=int), "ab")).alt.endswith("None is confused.")
+
+
+def test_tick_labels_are_where_they_say():
+    points = {"a": (1.0, Interval(0.285, 0.275, 0.30)), "b": (2.0, Interval(0.42, 0.40, 0.455))}
+    axes = show.tradeoff(points, x="s", y="accuracy").figure.axes[0]
+    axes.set_yticks([0.3, 0.325, 0.35])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["30%", "32.5%", "35%"]

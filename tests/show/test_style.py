@@ -1,9 +1,15 @@
 """The palette survives grey print and colour blindness; the user's settings survive the style."""
 
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import matplotlib
 import numpy as np
 import pytest
 
+from course_lib.show import style
 from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, WRONG, styled
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
@@ -47,3 +53,56 @@ def test_style_ends_with_its_block_even_after_an_error():
         matplotlib.rcParams["font.size"] = 40
         1 / 0
     assert dict(matplotlib.rcParams) == before
+
+
+def test_pyplot_and_the_readers_backend_are_left_alone():
+    code = (
+        "import sys; from course_lib import show\n"
+        "assert 'matplotlib' not in sys.modules, 'imported before the first figure'\n"
+        "from course_lib.measure.report import Interval\n"
+        "show.bars({'a': Interval(0.5, 0.4, 0.6)})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+        "import matplotlib; print(matplotlib.rcParams['backend'])"
+    )
+    asked = {**os.environ, "MPLBACKEND": "svg", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=asked, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "svg"), done.stderr
+
+
+@pytest.fixture
+def fonts(monkeypatch):
+    """matplotlib's font list, without Chinese fonts until a file is added."""
+    from matplotlib import font_manager
+
+    known = [SimpleNamespace(name="DejaVu Sans")]
+
+    def add(path):
+        if "broken" in path:
+            raise RuntimeError("not a font")
+        known.append(SimpleNamespace(name="Noto Sans CJK SC"))
+
+    monkeypatch.setattr(font_manager, "fontManager", SimpleNamespace(ttflist=known, addfont=add))
+    style.chinese_font.cache_clear()
+    yield lambda *paths: monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
+    style.chinese_font.cache_clear()
+
+
+def test_a_chinese_font_installed_since_is_found(fonts):
+    fonts("/fonts/broken/msyh.ttc", "/fonts/DejaVuSans.ttf", "/fonts/NotoSansCJK-Regular.ttc")
+    assert style.chinese_font() == "Noto Sans CJK SC"
+
+
+def test_without_a_chinese_font_that_is_told(fonts):
+    fonts("/fonts/DejaVuSans.ttf", "/fonts/broken/msyh.ttc")
+    assert style.chinese_font() is None
+
+
+def test_chinese_is_drawn_where_a_font_is_there(recwarn):
+    from course_lib import show
+    from course_lib.measure.report import Interval
+
+    show.bars({"迁移学习": Interval(0.5, 0.4, 0.6)})
+    missing = [str(w.message) for w in recwarn if "missing from font" in str(w.message)]
+    assert bool(missing) == (style.chinese_font() is None)
