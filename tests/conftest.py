@@ -1,0 +1,25 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from course_lib import tasks
+
+WITH_DATA = {name: os.environ.get(name) for name in ("COURSE_DATA", "COURSE_CACHE", "KERAS_HOME")}
+
+
+@pytest.fixture
+def cifar(monkeypatch) -> Callable[..., tasks.Task]:
+    """The real CIFAR-10, from where it was found when the tests began."""
+    for name, value in WITH_DATA.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    if not tasks.available("cifar10"):
+        pytest.skip("CIFAR-10 is not on this machine: set COURSE_DATA to a folder that holds it")
+    return partial(tasks.load, "cifar10")
