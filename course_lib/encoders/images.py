@@ -101,7 +101,7 @@ class ImageEncoder:
         self,
         data: Split | np.ndarray,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         cache: bool = True,
         progress: bool = True,
     ) -> np.ndarray:
@@ -112,8 +112,10 @@ class ImageEncoder:
         data : Split or numpy.ndarray
             ``(n, height, width, 1 or 3)`` uint8. Resized as a whole to the encoder's square: bilinear, with
             an antialiasing filter when made smaller. Grey becomes RGB.
-        batch_size : int
-            The last batch is filled up, so that a picture's features do not depend on its neighbours.
+        batch_size : int, optional
+            Default: 64 at 96 px and in proportion at other sizes, so that memory stays the same. The last
+            batch
+            is filled up, so that a picture's features do not depend on its neighbours.
         cache : bool
             False neither reads nor writes features on disk.
         progress : bool
@@ -130,6 +132,7 @@ class ImageEncoder:
             When the array is not a stack of uint8 pictures.
         """
         x = _pictures(data)
+        batch_size = batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
         ids = fingerprints(x) if cache else []
         missing = np.flatnonzero(~self._cache.find(ids)) if cache else np.arange(len(x))
         if cache:  # the same picture twice in one call is computed once

@@ -86,8 +86,16 @@ def execute(path: Path, on_cell: Callable[[int, int], None]) -> Execution:
         thread.join(10)
         raise
     seconds = time.perf_counter() - started
+    _drop_empty_outputs(notebook)
     problem = _describe(errors[0], notebook) if errors else ""
     return Execution(notebook, seconds, peak, problem)
+
+
+def _drop_empty_outputs(notebook: Any) -> None:
+    """Drop displays that were withdrawn: a progress line that is done leaves an output without content."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if o.output_type != "display_data" or o.data]
 
 
 def _work(client: NotebookClient, errors: list[BaseException]) -> None:
