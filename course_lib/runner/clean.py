@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import nbformat
 from course_lib.runner.state import Record, write_atomically
 
 PRIVATE = "private-output"
+FIGURE = "readme-figure="
+"""A cell tagged ``readme-figure=NAME`` has its picture kept as ``docs/NAME.png``."""
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -61,7 +65,24 @@ def _joined(outputs: list[Any]) -> list[Any]:
     return joined
 
 
+def figures(executed: Any) -> dict[str, bytes]:
+    """Return the PNG of each cell tagged ``readme-figure=NAME``, by name."""
+    found = {}
+    for cell in executed.cells:
+        for tag in cell.metadata.get("tags", []):
+            pictures = [
+                o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
+            ]
+            if tag.startswith(FIGURE) and pictures:
+                found[tag.removeprefix(FIGURE)] = base64.b64decode(pictures[0])
+    return found
+
+
 def write_committed(executed: Any, record: Record, path: Path) -> None:
-    """Write the committed form of `executed` to `path`."""
+    """Write the committed form of `executed` to `path`, and its figures for the README to ``docs``."""
+    docs = path.parent.parent / "docs"
+    for name, png in figures(executed).items():
+        docs.mkdir(exist_ok=True)
+        (docs / f"{name}.png").write_bytes(png)
     text = nbformat.writes(committed(executed, record))  # type: ignore[no-untyped-call]
     write_atomically(path, text.rstrip("\n") + "\n")

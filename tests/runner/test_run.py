@@ -229,6 +229,18 @@ def test_committed_outputs_are_stable_and_private_ones_empty(course):
     assert second == notebook
 
 
+def test_figures_for_the_readme_are_kept(course):
+    source = "from IPython.display import Image, display\nfrom PIL import Image as P\nimport io\n"
+    source += "s = io.BytesIO()\nP.new('RGB', (3, 2)).save(s, 'png')\ndisplay(Image(s.getvalue()))"
+    course.add("00_a", source, source, tags={1: ["readme-figure=curve"]})
+    assert course.run()[0] == 0
+    assert not (course.folder / "docs").exists()
+    assert course.run("--commit-outputs")[0] == 0
+    (kept,) = (course.folder / "docs").iterdir()
+    assert kept.name == "curve.png"
+    assert kept.read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_failed_notebook_is_not_committed(course):
     path = course.add("00_a", "print('x')", "1 / 0")
     before = path.read_text()
