@@ -110,7 +110,12 @@ def _keep(path: Path, result: Execution, key: str, state: State, build: Path, co
         problem=result.problem,
     )
     if commit and result.ok:
-        write_committed(result.notebook, record, path)
+        if source_key(path) == key:
+            write_committed(result.notebook, record, path)
+        else:  # somebody saved it meanwhile: what they wrote is worth more than outputs of the old cells
+            Console().print(
+                f"{path.name} changed while it ran; its outputs are only in {build}.", highlight=False
+            )
     state.records[path.stem] = record
     state.save()
 

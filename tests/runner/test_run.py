@@ -241,6 +241,18 @@ def test_figures_for_the_readme_are_kept(course):
     assert kept.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_notebook_saved_while_it_runs_is_not_overwritten(course):
+    path = course.folder / "notebooks" / "00_a.ipynb"
+    change = f"from pathlib import Path\np = Path({str(path)!r})\n"
+    change += "p.write_text(p.read_text().replace('# T', '# New'))"
+    course.add("00_a", change)
+    code, text = course.run("--commit-outputs")
+    assert code == 0
+    assert "changed while it ran" in text
+    assert "# New" in path.read_text()
+    assert '"outputs": []' in path.read_text()
+
+
 def test_a_failed_notebook_is_not_committed(course):
     path = course.add("00_a", "print('x')", "1 / 0")
     before = path.read_text()
