@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,11 @@ def imports(quick: bool = False) -> list[Figure]:
     """Time ``import course_lib`` and ``course --help`` in fresh processes, against an empty Python."""
     repeats = 2 if quick else 7
     figures = []
-    for what, code, goal in (
-        ("import course_lib", "import course_lib", "under 1 s"),
-        ("course --help", "from course_lib.cli import main; main(['--help'])", "under 0.5 s"),
+    for what, arguments, goal in (
+        ("import course_lib", ("-c", "import course_lib"), "under 1 s"),
+        ("course --help", ("-m", "course_lib", "--help"), "under 0.5 s"),
     ):
-        pairs = alternate(lambda code=code: _python(code), lambda: _python("pass"), repeats)  # type: ignore[misc]
+        pairs = alternate(partial(_python, *arguments), partial(_python, "-c", "pass"), repeats)
         seconds = float(np.median(pairs.ours))
         figures.append(Figure("import", what, seconds, "s", "an empty Python", *_slower(pairs), goal=goal))
     return figures
@@ -183,7 +184,7 @@ def memory(quick: bool = False) -> list[Figure]:
         f"encoders.imagenet({PIXELS}).encode(x, cache=False, progress=False)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    kilobytes = int(_python(code).splitlines()[-1])
+    kilobytes = int(_python("-c", code).splitlines()[-1])
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
     return [
         Figure(
@@ -288,11 +289,13 @@ def _slower(pairs: Pairs) -> tuple[float, float, float]:
     return Pairs(pairs.rival, pairs.ours).times_faster
 
 
-def _python(code: str) -> str:
-    """Run code in a fresh Python and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ}
-    )
+def _python(*arguments: str) -> str:
+    """Run a fresh Python with these arguments and return what it printed."""
+    done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(
+            f"python {' '.join(arguments)[:200]} ended with {done.returncode}:\n{done.stderr[-2000:]}"
+        )
     return done.stdout
 
 
