@@ -83,18 +83,25 @@ def test_a_dead_kernel_is_reported_and_the_next_notebook_runs(course):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_a_random_moment_it_ends_with_the_same_results(course, fact, seed):
+    # The last notebook waits at a gate, so that a fast machine is not through before it is killed.
+    gate = course.folder / "gate"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)"
     for number in range(3):
-        course.add(f"0{number}_n", logging(number), "import time\ntime.sleep(0.4)", fact(number))
+        cell = "import time\ntime.sleep(0.4)" if number < 2 else wait
+        course.add(f"0{number}_n", logging(number), cell, fact(number))
+    gate.touch()
     assert course.run("--build", str(course.folder / "whole"))[0] == 0
     expected = json.loads((course.folder / "whole" / "results.json").read_text())
     expected.pop("timings")
     (course.folder / "log").unlink()
+    gate.unlink()
 
     process = course.start()
     wait_for(lambda: executions(course))
-    time.sleep(random.Random(seed).uniform(0.0, 3.0))
+    time.sleep(random.Random(seed).uniform(0.0, 6.0))
     process.kill()
     process.communicate()
+    gate.touch()
     finished = json.loads((course.build / "state.json").read_text())["records"]
     code, text = course.run()
     assert code == 0
