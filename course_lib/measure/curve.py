@@ -134,15 +134,15 @@ def learning_curve(
         raise BadInput(
             "A learning curve needs sizes and seeds.", "For instance sizes=[10, 100], seeds=[0, 1, 2]."
         )
-    subsets = {
-        (size, seed): task.subset(size, seed) for size in sorted(set(sizes)) for seed in dict.fromkeys(seeds)
-    }
+    plan = [(size, seed) for size in sorted(set(sizes)) for seed in dict.fromkeys(seeds)]
+    for size, seed in (plan[0], plan[-1]):  # the extremes: what fails, fails before the first fit
+        task.subset(size, seed)
     from course_lib.show import progress
 
     points: list[Point] = []
     label = f"learning curve{': ' + name if name else ''}"
-    for (size, seed), subset in progress(list(subsets.items()), label, unit="fit"):
-        classifier = fit(subset, seed)
+    for size, seed in progress(plan, label, unit="fit"):  # one subset at a time: copies of pictures weigh
+        classifier = fit(task.subset(size, seed), seed)
         result = report(classifier, task.test if test is None else test)
         points.append(Point(size, seed, result.score(metric).value, result))
         name = name or classifier.name

@@ -15,7 +15,7 @@ from course_lib.methods.classifier import Classifier, Data, as_examples, need_tw
 from course_lib.tasks.task import Task, stratified_rows
 
 BATCH = 32
-LARGEST = 64  # pixels
+LARGEST = 48  # pixels
 MOST_ROUNDS = 30
 FEWEST_STEPS = 40
 PATIENCE = 4
@@ -56,8 +56,8 @@ def scratch_cnn(
         ``tf.config.experimental.enable_op_determinism()`` first; it is not switched on here because it is for
         the whole process and slows other work.
     pixels : int, optional
-        Width and height to resize to, antialiased. Default: the pictures' own when neither is above 64, else
-        64.
+        Width and height to resize to, antialiased. Default: the pictures' own when neither is above 48, else
+        48.
     name : str
 
     Returns
@@ -262,7 +262,7 @@ class _Workshop:
         self.model.set_weights(weights)
         return np.asarray(np.exp(self._scored(x)))
 
-    def _scored(self, x: np.ndarray, size: int = 512) -> np.ndarray:
+    def _scored(self, x: np.ndarray, size: int = 256) -> np.ndarray:
         parts = [self._log_p(x[i : i + size]).numpy() for i in range(0, len(x), size)]
         return np.concatenate(parts) if parts else np.empty((0, self.classes), np.float32)
 

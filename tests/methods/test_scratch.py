@@ -117,7 +117,7 @@ def test_test_split_is_not_used(task) -> None:
 def test_large_grey_pictures_shrink_antialiased_and_stay_grey() -> None:
     task = striped_task(30, size=96, channels=1)
     small = methods.scratch_cnn(task, epochs=1)
-    assert small._workshop.shape == (64, 64, 1)
+    assert small._workshop.shape == (48, 48, 1)
     lines = np.zeros((1, 96, 96, 1), np.uint8)
     lines[:, :, ::4] = 252  # every fourth column: a quarter of the light
     shrunk = scratch._resized(lines, (24, 24, 1))
