@@ -138,8 +138,7 @@ class FeatureCache:
             warnings.warn(
                 f"Features cannot be kept in {self.folder} ({error.strerror or error}); going on "
                 "without, so they will be computed again next time. What to do: free some space, or set "
-                "COURSE_CACHE to a folder that "
-                "can be written.",
+                "COURSE_CACHE to a folder that can be written.",
                 RuntimeWarning,
                 stacklevel=4,
             )

@@ -114,8 +114,7 @@ class ImageEncoder:
             an antialiasing filter when made smaller. Grey becomes RGB.
         batch_size : int, optional
             Default: 64 at 96 px and in proportion at other sizes, so that memory stays the same. The last
-            batch
-            is filled up, so that a picture's features do not depend on its neighbours.
+            batch is filled up, so that a picture's features do not depend on its neighbours.
         cache : bool
             False neither reads nor writes features on disk.
         progress : bool
@@ -336,8 +335,7 @@ def imagenet(
         Average the features of a picture and its mirror image: twice the work, often a point better.
     layers : "last" or "several"
         ``"several"`` pools three layers (3,104 columns) where ``"last"`` pools one (1,280); computed on the
-        way, so
-        it costs nothing more (Evci et al., 2022, "Head2Toe"). The packaged network only.
+        way, so it costs nothing more (Evci et al., 2022, "Head2Toe"). The packaged network only.
     weights : "imagenet" or "random"
         ``"random"`` is the control: the same architecture that never learnt anything.
 

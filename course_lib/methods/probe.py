@@ -226,9 +226,8 @@ def _location_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and a cautious standard deviation of every column, ``(d,)`` float64 each.
 
     Ten examples say little about the spread of each of a thousand columns, and dividing by a spread that is
-    too
-    small by chance lets that column drown the others (on CIFAR-10 with ten labels: 17% instead of 30%). So
-    each variance is averaged with the mean variance of all columns, which counts as much as `_PRIOR`
+    too small by chance lets that column drown the others (on CIFAR-10 with ten labels: 17% instead of 30%).
+    So each variance is averaged with the mean variance of all columns, which counts as much as `_PRIOR`
     examples.
     """
     variance = x.var(axis=0, dtype=np.float64)

@@ -18,10 +18,8 @@ _TASKS: dict[str, Callable[..., Task]] = {
     "cifar100": cifar.cifar100,
     "solar_cells": solar.solar_cells,
 }
-_HASTY: store.Timeout = (
-    5.0,
-    15.0,
-)  # nobody asked for this download, so nobody shall wait long for its failure
+# Nobody asked for these downloads, so nobody shall wait long for their failure.
+_HASTY: store.Timeout = (5.0, 15.0)
 _MEMORY = 3600.0  # seconds for which an automatic download that failed is not tried again
 
 

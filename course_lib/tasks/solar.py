@@ -49,9 +49,8 @@ def solar_cells(cells: str | None = None, train: int | None = None, *, seed: int
 
     Cells of one module look alike: in file order, the brightness of neighbours correlates with 0.8 and their
     labels with 0.5. Splitting cell by cell would let a network recognise modules that it has seen, so a
-    module
-    lies in one split as a whole. The publication does not name the modules, but the file keeps their order
-    (`stretches` says how they are told apart); 38 cells that may belong to either of two are left out.
+    module lies in one split as a whole. The publication does not name the modules, but the file keeps their
+    order (`stretches` says how they are told apart); 38 cells that may belong to either of two are left out.
 
     With so few modules a score depends on which of them are in the test set, more than an interval over
     cells tells.
@@ -130,12 +129,11 @@ def stretches(poly: np.ndarray) -> np.ndarray:
     """Return ``(n,)`` the number of the stretch of whole modules that each cell belongs to; -1 for neither.
 
     The kind of cell changes along the file and cuts it into runs. Most are a multiple of 60 cells, the size
-    of
-    nearly every module, and are cut into modules. Cut so, with one odd module in each run that is no
-    multiple of 60,
-    the file has the published number of 44 modules. Where in its run the odd module lies is not known: with r
-    cells missing to a full module, each boundary in the run is r cells earlier behind it than before it. Such
-    runs are cut after every third module only, and the r cells that may belong to either side are left out.
+    of nearly every module, and are cut into modules. Cut so, with one odd module in each run that is no
+    multiple of 60, the file has the published number of 44 modules. Where in its run the odd module lies is
+    not known: with r cells missing to a full module, each boundary in the run is r cells earlier behind it
+    than before it. Such runs are cut after every third module only, and the r cells that may belong to either
+    side are left out.
 
     Examples
     --------
