@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -116,13 +115,11 @@ def test_different_test_sets_are_refused(split, fixed) -> None:
         measure.compare({"a": []})
 
 
-def test_seeded_quick_and_shown(split, fixed) -> None:
+def test_seeded_and_shown(split, fixed) -> None:
     reports = {
         f"<m{i}>": [measure.report(fixed(split, 0.7, 10 * i + s), split) for s in range(3)] for i in range(3)
     }
-    start = time.perf_counter()
     table = measure.compare(reports, seed=1)
-    assert time.perf_counter() - start < 2
     assert (
         table.to_dict()
         == measure.compare(reports, seed=1).to_dict()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -67,11 +66,9 @@ def test_intervals_cover_the_truth_about_19_times_in_20(split, fixed) -> None:
     assert 0.90 <= np.mean(inside) <= 0.985
 
 
-def test_bootstrap_is_seeded_and_quick() -> None:
+def test_bootstrap_is_seeded() -> None:
     confusion = np.random.default_rng(0).multinomial(8000, np.full(100, 0.01)).reshape(10, 10)
-    start = time.perf_counter()
     one = measure.bootstrap(confusion, seed=4)
-    assert time.perf_counter() - start < 1
     assert one == measure.bootstrap(confusion, seed=4) != measure.bootstrap(confusion, seed=5)
 
 
