@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ _RESIZE = "bilinear-1"  # changes when the pixels that the network sees would ch
 _SHARD = 2048  # rows per shard: what an interrupted run can lose
 
 Graph = Callable[[Any], Any]
+Preprocess = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,23 @@ class ImageEncoder:
     def model(self) -> Any:
         """The keras.Model, normalisation layers included: pixels 0..255 in, pooled features out."""
         return self._built.model()
+
+    def network_copy(self, dtype: str = "float32") -> tuple[Any, Preprocess]:
+        """Return a network of one's own to train, and what its pixels go through before it.
+
+        Parameters
+        ----------
+        dtype : str
+            A dtype policy of Keras, for instance ``"mixed_bfloat16"``.
+
+        Returns
+        -------
+        keras.Model
+            Fresh: training it leaves this encoder as it is. Ends in the pooled features ``(n, dim)``.
+        callable
+            From pixels 0..255 to what the model takes.
+        """
+        return self._built.copy(dtype)
 
     @property
     def parameters(self) -> int:
@@ -204,12 +223,12 @@ class ImageEncoder:
             def run(pictures: Any) -> Any:
                 import tensorflow as tf
 
-                x = _resized(pictures, pixels)
+                x = resized(pictures, pixels)
                 if not flip:
                     return network(x)
                 return (network(x) + network(tf.reverse(x, axis=[2]))) / 2
 
-            self._graphs[shape, batch_size] = _freeze(run, (batch_size, *shape))
+            self._graphs[shape, batch_size] = freeze(run, (batch_size, *shape))
         return self._graphs[shape, batch_size]
 
     def classify(self, images: np.ndarray, top: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -234,12 +253,43 @@ class ImageEncoder:
             For networks that were loaded without their classifier.
         """
         classifier = self._built.classifier()
-        pictures = _resized(_pictures(images), self.pixels)
+        pictures = resized(_pictures(images), self.pixels)
         logits = np.asarray(classifier(pictures, training=False), np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)
         classes = np.argsort(-odds, axis=1, kind="stable")[:, :top]
         return classes, np.take_along_axis(odds, classes, axis=1).astype(np.float32)
+
+    def source_probabilities(self, data: Split | np.ndarray, **options: Any) -> np.ndarray:
+        """Return what the network says of pictures in the 1,000 classes that it learnt.
+
+        The published classifier on top of the features: one matrix product where the features are cached.
+        Made from ``layers="last"``, so that the features are what that classifier was trained on. With
+        ``flip=True`` it reads the averaged features.
+
+        Parameters
+        ----------
+        data : Split or numpy.ndarray
+            As in `encode`.
+        **options
+            Of `encode`: ``batch_size``, ``cache``, ``progress``.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n, 1000)`` float32, rows summing to 1. `measure.leep` takes them as they are.
+
+        Raises
+        ------
+        BadInput
+            For networks without their classifier, and for features of several layers.
+        """
+        weights, bias = self._built.classifier_weights()
+        logits = self.encode(data, **options) @ weights + bias
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=1, keepdims=True)
+        return np.asarray(logits, np.float32)
 
     def __repr__(self) -> str:
         flip = ", averaged with the mirror image" if self.flip else ""
@@ -257,8 +307,19 @@ class Network:
         """Return the keras.Model with its normalisation layers."""
         raise NotImplementedError
 
+    def copy(self, dtype: str) -> tuple[Any, Preprocess]:
+        """Return a fresh flat keras.Model to train, and its preprocessing."""
+        raise NotImplementedError
+
     def classifier(self) -> Any:
         """Return the keras.Model with ImageNet logits."""
+        raise BadInput(
+            "This network was loaded without its ImageNet classifier.",
+            "Use encoders.imagenet() for the packaged network, which has it.",
+        )
+
+    def classifier_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classifier on top of the features: ``(dim, 1000)`` and ``(1000,)`` float32."""
         raise BadInput(
             "This network was loaded without its ImageNet classifier.",
             "Use encoders.imagenet() for the packaged network, which has it.",
@@ -280,10 +341,22 @@ class _Lite0(Network):
             self._model = self._pooled(efficientnet_lite.build(self._pixels, self._state))
         return self._model
 
+    def copy(self, dtype: str) -> tuple[Any, Preprocess]:
+        with _dtype_policy(dtype):
+            return self._pooled(efficientnet_lite.build(self._pixels, self._state)), _as_it_is
+
     def classifier(self) -> Any:
         if self._classifier is None:
             self._classifier = efficientnet_lite.build(self._pixels, self._state, folded=True, classify=True)
         return self._classifier
+
+    def classifier_weights(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._layers != "last":
+            raise BadInput(
+                f"The ImageNet classifier does not read features of layers={self._layers!r}.",
+                "Use encoders.imagenet(layers='last') for source probabilities.",
+            )
+        return self._state["_fc.weight"].T, self._state["_fc.bias"]
 
     def _pooled(self, model: Any) -> Any:
         if self._layers == "last":
@@ -312,6 +385,14 @@ class _Application(Network):
 
         inputs = keras.Input(self._model.input_shape[1:])
         return keras.Model(inputs, self._model(self._preprocess(inputs)))
+
+    def copy(self, dtype: str) -> tuple[Any, Preprocess]:
+        import keras
+
+        with _dtype_policy(dtype):
+            fresh = keras.models.clone_model(self._model)
+        fresh.set_weights(self._model.get_weights())
+        return fresh, self._preprocess
 
 
 def imagenet(
@@ -456,6 +537,23 @@ def _from_applications(pixels: int, network: str, *, flip: bool, weights: str) -
     )
 
 
+def _as_it_is(pixels: Any) -> Any:
+    return pixels
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Let layers that are made inside compute in this policy."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def _inference(model: Any) -> Graph:
     return lambda x: model(x, training=False)
 
@@ -472,7 +570,7 @@ def _pictures(data: Split | np.ndarray) -> np.ndarray:
     return x
 
 
-def _resized(pictures: Any, pixels: int) -> Any:
+def resized(pictures: Any, pixels: int) -> Any:
     """Return ``(n, pixels, pixels, 3)`` float32 in 0..255."""
     import tensorflow as tf
 
@@ -483,7 +581,7 @@ def _resized(pictures: Any, pixels: int) -> Any:
     return tf.repeat(x, 3, axis=3) if channels == 1 else x
 
 
-def _freeze(function: Graph, shape: tuple[int, ...]) -> Graph:
+def freeze(function: Graph, shape: tuple[int, ...]) -> Graph:
     """Compile `function` for uint8 input of one shape, weights as constants.
 
     Constants let TensorFlow fuse convolution, bias and activation; measured here, together with the folded
