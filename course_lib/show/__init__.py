@@ -11,8 +11,10 @@ from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
 from course_lib.show.style import chinese_font, styled
+from course_lib.show.training import LiveTraining, training
 
 __all__ = [
+    "LiveTraining",
     "Picture",
     "Progress",
     "bars",
@@ -28,5 +30,6 @@ __all__ = [
     "shares",
     "styled",
     "tradeoff",
+    "training",
     "transfer_steps",
 ]

@@ -159,7 +159,9 @@ class _Notebook:
         from html import escape
 
         bar = f'<progress value="{share:.3f}" max="1"></progress> ' if share else ""
-        data = {"text/plain": text, "text/html": f"{bar}{escape(text)}"}
+        self.show({"text/plain": text, "text/html": f"{bar}{escape(text)}"})
+
+    def show(self, data: dict[str, str]) -> None:
         if self._handle is None:
             import IPython.display
 
