@@ -77,7 +77,7 @@ class LiveTraining:
     ...     live.update({"epoch": 1, "loss": 0.9, "validation_accuracy": 0.81, "seconds": 4.0})
     ...     live.phase("all blocks")
     >>> live.text(4.0)
-    'fine-tuning: epoch 2 of 3, validation accuracy 81.0%, 4 s, 8 s left'
+    'fine-tuning: epoch 2 of 3, 8 s left, validation accuracy 81.0%, 4 s so far'
     >>> live.phases
     {2: 'all blocks'}
     """
@@ -153,6 +153,9 @@ class LiveTraining:
         parts = [f"{self.label}: epoch {min(self.done + 1, self.epochs)} of {self.epochs}"]
         if self._steps[0]:
             parts.append(f"step {self._steps[0]:,} of {self._steps[1]:,}")
+        left = self._left()
+        if left is not None:  # early in the line: a narrow terminal cuts its end
+            parts.append(f"{_duration(left)} left")
         if self.history:
             place = _best(self.history, self._by)
             now = _value(self.history[-1], self._by)
@@ -161,10 +164,7 @@ class LiveTraining:
             if place is not None and place < len(self.history) - 1:
                 best = self.history[place]
                 parts.append(f"best {_told(self._by, best[self._by])} (epoch {best['epoch']})")
-        parts.append(_duration(seconds))
-        left = self._left()
-        if left is not None:
-            parts.append(f"{_duration(left)} left")
+        parts.append(f"{_duration(seconds)} so far")
         return ", ".join(parts)
 
     def _values(self, key: str) -> list[float]:
