@@ -149,7 +149,7 @@ class ImageEncoder:
         BadInput
             When the array is not a stack of uint8 pictures.
         """
-        x = _pictures(data)
+        x = checked_pictures(data)
         batch_size = batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
         ids = fingerprints(x) if cache else []
         missing = np.flatnonzero(~self._cache.find(ids)) if cache else np.arange(len(x))
@@ -253,12 +253,45 @@ class ImageEncoder:
             For networks that were loaded without their classifier.
         """
         classifier = self._built.classifier()
-        pictures = resized(_pictures(images), self.pixels)
+        pictures = resized(checked_pictures(images), self.pixels)
         logits = np.asarray(classifier(pictures, training=False), np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)
         classes = np.argsort(-odds, axis=1, kind="stable")[:, :top]
         return classes, np.take_along_axis(odds, classes, axis=1).astype(np.float32)
+
+    def maps(self, data: Split | np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+        """Return the last feature maps, from which averaging over all places makes the features.
+
+        Parameters
+        ----------
+        data : Split or numpy.ndarray
+            As in `encode`. Not cached: a map is as large as 16 (at 128 px) to 49 rows of features.
+        batch_size : int
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(n, h, w, dim)`` float32; its mean over h and w is ``encode(data)``. With ``flip=True`` each is
+            averaged with that of the mirror image, turned back.
+
+        Raises
+        ------
+        BadInput
+            When the features are not the average of one layer's maps: ``layers="several"``, and a few
+            networks of keras.applications.
+        """
+        graph, x = self._built.unpooled(), checked_pictures(data)
+        parts = []
+        for first in range(0, len(x), batch_size):
+            pictures = resized(x[first : first + batch_size], self.pixels)
+            part = np.asarray(graph(pictures))
+            if self.flip:
+                part = (part + np.asarray(graph(pictures[:, :, ::-1]))[:, :, ::-1]) / 2
+            parts.append(part)
+        if not parts:
+            return np.empty((0, 1, 1, self.dim), np.float32)
+        return np.concatenate(parts)
 
     def source_probabilities(self, data: Split | np.ndarray, **options: Any) -> np.ndarray:
         """Return what the network says of pictures in the 1,000 classes that it learnt.
@@ -311,6 +344,10 @@ class Network:
         """Return a fresh flat keras.Model to train, and its preprocessing."""
         raise NotImplementedError
 
+    def unpooled(self) -> Graph:
+        """Return the function from ``(n, px, px, 3)`` float 0..255 to the maps that `frozen` averages."""
+        raise NotImplementedError
+
     def classifier(self) -> Any:
         """Return the keras.Model with ImageNet logits."""
         raise BadInput(
@@ -340,6 +377,9 @@ class _Lite0(Network):
         if self._model is None:
             self._model = self._pooled(efficientnet_lite.build(self._pixels, self._state))
         return self._model
+
+    def unpooled(self) -> Graph:
+        return _inference(_before_pooling(self.model()))
 
     def copy(self, dtype: str) -> tuple[Any, Preprocess]:
         with _dtype_policy(dtype):
@@ -385,6 +425,10 @@ class _Application(Network):
 
         inputs = keras.Input(self._model.input_shape[1:])
         return keras.Model(inputs, self._model(self._preprocess(inputs)))
+
+    def unpooled(self) -> Graph:
+        network = _inference(_before_pooling(self._model))
+        return lambda x: network(self._preprocess(x))
 
     def copy(self, dtype: str) -> tuple[Any, Preprocess]:
         import keras
@@ -554,11 +598,24 @@ def _dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def _before_pooling(model: Any) -> Any:
+    """Return the keras.Model that ends where `model` averages over places."""
+    import keras
+
+    last = model.layers[-1]
+    if type(last).__name__ != "GlobalAveragePooling2D":
+        raise BadInput(
+            f"The features of {model.name} are not the average of one layer's maps, but made by {last.name}.",
+            "Use encoders.imagenet(layers='last').",
+        )
+    return keras.Model(model.input, last.input)
+
+
 def _inference(model: Any) -> Graph:
     return lambda x: model(x, training=False)
 
 
-def _pictures(data: Split | np.ndarray) -> np.ndarray:
+def checked_pictures(data: Split | np.ndarray) -> np.ndarray:
     x = data.x if isinstance(data, Split) else np.asarray(data)
     if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8 or 0 in x.shape[1:]:
         hint = " Values of NaN cannot be pictures." if x.dtype.kind == "f" and np.isnan(x).any() else ""
