@@ -40,3 +40,23 @@ class DataUnavailable(CourseError):
 
 class Corrupt(CourseError):
     """Bytes that differ from the published ones (size or SHA-256)."""
+
+
+class AuditFailed(CourseError):
+    """Weights or statistics moved that should not have, or stayed that should have moved."""
+
+
+class OutOfMemory(CourseError):
+    """A run that did not fit; the remedy says which setting to lower."""
+
+
+class Diverged(CourseError):
+    """A loss that became NaN or infinite.
+
+    Attributes
+    ----------
+    last_good : object or None
+        The classifier with the last good weights: nothing that was learnt before is lost.
+    """
+
+    last_good: object | None = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from course_lib.measure.audit import Audit, AuditRow, audit
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
 from course_lib.measure.facts import fact
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
 
 __all__ = [
+    "Audit",
+    "AuditRow",
     "Comparison",
     "ComparisonRow",
     "Curve",
@@ -15,6 +18,7 @@ __all__ = [
     "LabelsSaved",
     "Point",
     "Report",
+    "audit",
     "bootstrap",
     "compare",
     "fact",

@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from course_lib.methods.cam import grad_cam
     from course_lib.methods.classifier import Classifier, FeatureClassifier
+    from course_lib.methods.fine_tune_keras import FineTuned, fine_tune
     from course_lib.methods.imbalance import resample, with_threshold
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.scratch import scratch_cnn
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 _HOME = {
     "Classifier": "classifier",
     "FeatureClassifier": "classifier",
+    "FineTuned": "fine_tune_keras",
     "LinearHead": "probe",
+    "fine_tune": "fine_tune_keras",
     "fit_probe": "probe",
+    "grad_cam": "cam",
     "knn": "simple",
     "linear_probe": "probe",
     "majority": "simple",
@@ -32,8 +37,11 @@ _HOME = {
 __all__ = [
     "Classifier",
     "FeatureClassifier",
+    "FineTuned",
     "LinearHead",
+    "fine_tune",
     "fit_probe",
+    "grad_cam",
     "knn",
     "linear_probe",
     "majority",

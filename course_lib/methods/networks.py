@@ -28,7 +28,7 @@ def block_of(layer: str) -> str:
     ('stem', 'classifier')
     """
     found = _BLOCK.match(layer)
-    return found.group(1) if found else layer.split("_")[0]
+    return found.group(1) if found else layer.partition("_")[0]
 
 
 def cut_points(model: Any) -> dict[str, str]:
@@ -50,7 +50,9 @@ def cut_points(model: Any) -> dict[str, str]:
     layers = model.layers
     producers = {id(layer.output): layer.name for layer in layers}
     uses: dict[str, int] = dict.fromkeys(producers.values(), 0)
-    inputs = {layer.name: [producers[id(t)] for t in _inputs(layer) if id(t) in producers] for layer in layers}
+    inputs = {
+        layer.name: [producers[id(t)] for t in _inputs(layer) if id(t) in producers] for layer in layers
+    }
     for sources in inputs.values():
         for source in sources:
             uses[source] += 1

@@ -193,7 +193,7 @@ def fit_probe(
     k = classes or int(y.max()) + 1
     order = _ordered(STRENGTHS if strengths is None else strengths)
     present, target = np.unique(y, return_inverse=True)
-    per_class = _class_weights(class_weight, np.bincount(y, minlength=k), present)
+    per_class = class_weights(class_weight, np.bincount(y, minlength=k), present)
     known = np.isin(y_val, present)  # a class without training examples is missed at every strength alike
     judge = (np.searchsorted(present, y_val[known]), per_class[np.searchsorted(present, y_val[known])])
 
@@ -249,9 +249,7 @@ def _ordered(strengths: Sequence[float]) -> list[float]:
     return order
 
 
-def _class_weights(
-    given: str | Sequence[float] | None, counts: np.ndarray, present: np.ndarray
-) -> np.ndarray:
+def class_weights(given: str | Sequence[float] | None, counts: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the weight of each class that is present, float32."""
     if given is None:
         return np.ones(len(present), np.float32)
