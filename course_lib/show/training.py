@@ -23,8 +23,8 @@ History = Sequence[Mapping[str, Any]]
 """One dict per epoch: ``epoch``, and where known ``loss``, ``validation_loss``, ``validation_accuracy``,
 ``seconds`` (of that epoch) and ``learning_rate``."""
 
-BEST = {"validation_accuracy": max, "validation_loss": min}
-"""What can decide which epoch is the best, and how."""
+BEST = ("validation_accuracy", "validation_loss")
+"""What can decide which epoch is the best: the highest, or the lowest."""
 
 _EVERY = 1.0  # seconds between two drawings
 _PATIENCE = 0.5  # a training that is done sooner shows nothing
@@ -371,9 +371,18 @@ def _value(row: Mapping[str, Any], key: str) -> float:
 
 
 def _best(rows: History, by: str) -> int | None:
-    """Return the place of the best epoch, the earliest of equals; None when none is scored."""
-    scored = [(k, _value(row, by)) for k, row in enumerate(rows) if not math.isnan(_value(row, by))]
-    return BEST[by](scored, key=lambda pair: pair[1])[0] if scored else None
+    """Return the place of the best epoch, None when none is scored.
+
+    Of equal accuracies the lower loss is better, of equals the earliest.
+    """
+    scored = [k for k, row in enumerate(rows) if not math.isnan(_value(row, by))]
+
+    def merit(k: int) -> tuple[float, float]:
+        loss = _value(rows[k], "validation_loss")
+        loss = math.inf if math.isnan(loss) else loss
+        return (_value(rows[k], by), -loss) if by == "validation_accuracy" else (-loss, 0.0)
+
+    return max(scored, key=merit) if scored else None
 
 
 def _words(key: str) -> str:

@@ -106,6 +106,8 @@ def test_the_best_epoch_is_said_once_it_lies_behind():
     assert "validation loss 0.5," in follow(best="validation_loss").text(1)
     tie = [{"epoch": e, "validation_accuracy": 0.5} for e in (1, 2, 3)]
     assert "best 50.0% (epoch 1)" in follow(tie).text(1), "the earliest of equals"
+    losses = [{**row, "validation_loss": loss} for row, loss in zip(tie, (0.7, 0.6, 0.9), strict=True)]
+    assert "best 50.0% (epoch 2)" in follow(losses).text(1), "of equal accuracies the lower loss"
 
 
 def test_the_last_epoch_is_not_counted_beyond_the_end():
