@@ -23,6 +23,7 @@ from pygments.formatters import HtmlFormatter
 from course_lib.runner.state import write_atomically
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STILL = {"image/png", "image/svg+xml", "text/html", "text/markdown"}
 NOT_HERE = '<p class="not-here">A control to try: it works in JupyterLab (<code>make lab</code>).</p>'
 
 
@@ -85,24 +86,31 @@ def body(notebook: Any) -> str:
     notebook = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            _prepare(output)
+        if "outputs" in cell:
+            cell.outputs = [shown for output in cell.outputs for shown in _prepared(output)]
     exporter = _Exporter(template_name="basic")  # type: ignore[no-untyped-call]
     html, _ = exporter.from_notebook_node(notebook)
     # A table may be wider than a telephone.
     return html.replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
 
 
-def _prepare(output: Any) -> None:
-    """Change what an output would need a script for."""
+def _prepared(output: Any) -> list[Any]:
+    """Return an output without what it would need a script for.
+
+    A control gives way to a note, below the still picture, table or text that it brought along.
+    """
     data = output.get("data", {})
     if WIDGET in data:
-        output.data = nbformat.from_dict({"text/html": NOT_HERE})  # type: ignore[no-untyped-call]
-    elif "text/latex" in data and "text/html" not in data:
+        still = [dict(output, data={key: data[key] for key in data if key != WIDGET})]
+        note = {"output_type": "display_data", "data": {"text/html": NOT_HERE}, "metadata": {}}
+        shown = [*(still if STILL & set(data) else []), note]
+        return [nbformat.from_dict(one) for one in shown]  # type: ignore[no-untyped-call]
+    if "text/latex" in data and "text/html" not in data:
         formula = re.sub(r"^\s*\$+|\$+\s*$", "", data["text/latex"])
         output.data = nbformat.from_dict({"text/html": mathml(formula, "block")})  # type: ignore[no-untyped-call]
     for script in ("application/javascript", "text/vnd.mermaid"):
         data.pop(script, None)
+    return [output]
 
 
 def title_of(notebook: Any, fallback: str) -> str:
