@@ -12,14 +12,17 @@ from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
 from course_lib.show.style import chinese_font, styled
 from course_lib.show.training import LiveTraining, training
+from course_lib.show.widgets import Explorer, explore
 
 __all__ = [
+    "Explorer",
     "LiveTraining",
     "Picture",
     "Progress",
     "bars",
     "chinese_font",
     "confusion",
+    "explore",
     "feature_map",
     "learning_curve",
     "pictures",
