@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from course_lib.methods.fine_tune_keras import FineTuned, fine_tune
     from course_lib.methods.imbalance import resample, with_threshold
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
+    from course_lib.methods.pulled import pulled_head, pulled_probe
     from course_lib.methods.scratch import scratch_cnn
     from course_lib.methods.simple import knn, majority, nearest_mean
 
@@ -29,6 +30,8 @@ _HOME = {
     "linear_probe": "probe",
     "majority": "simple",
     "nearest_mean": "simple",
+    "pulled_head": "pulled",
+    "pulled_probe": "pulled",
     "resample": "imbalance",
     "scratch_cnn": "scratch",
     "with_threshold": "imbalance",
@@ -46,6 +49,8 @@ __all__ = [
     "linear_probe",
     "majority",
     "nearest_mean",
+    "pulled_head",
+    "pulled_probe",
     "resample",
     "scratch_cnn",
     "with_threshold",
