@@ -2,5 +2,14 @@
 
 from course_lib.encoders.images import ImageEncoder, Timing, encode, imagenet
 from course_lib.encoders.packaged import available
+from course_lib.encoders.patches import PatchEncoder, patch_dictionary
 
-__all__ = ["ImageEncoder", "Timing", "available", "encode", "imagenet"]
+__all__ = [
+    "ImageEncoder",
+    "PatchEncoder",
+    "Timing",
+    "available",
+    "encode",
+    "imagenet",
+    "patch_dictionary",
+]
