@@ -5,7 +5,7 @@ matplotlib is imported when the first figure is drawn.
 
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
 from course_lib.show.diagrams import transfer_steps
-from course_lib.show.landscape import landscape
+from course_lib.show.landscape import landscape, losses
 from course_lib.show.maps import feature_map
 from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
@@ -27,6 +27,7 @@ __all__ = [
     "feature_map",
     "landscape",
     "learning_curve",
+    "losses",
     "pictures",
     "pictures_by",
     "progress",

@@ -92,6 +92,56 @@ def landscape(
     return Picture(figure, alt or _words(names, ways, along))
 
 
+def losses(
+    curves: Mapping[str, np.ndarray], *, title: str = "", log: bool = True, alt: str | None = None
+) -> Picture:
+    """Draw how a loss falls, or rises, step by step.
+
+    Parameters
+    ----------
+    curves : dict of str to numpy.ndarray
+        The loss before the first step and after every one, ``(steps + 1,)``; may end in infinity. What rises
+        to more than ten times the highest start is cut off there.
+    title : str
+    log : bool
+        Whether losses are drawn on a logarithmic scale, on which a steady gain is a straight line.
+    alt : str, optional
+        Default: written from the numbers.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    BadInput
+        When there is no curve, or one is not a row of numbers.
+
+    Examples
+    --------
+    >>> losses({"rate 0.5": np.array([2.0, 1.0, 0.5])})
+    Picture: Loss by step. rate 0.5: from 2 to 0.5 in 2 steps.
+    """
+    rows = {name: np.asarray(values, np.float64) for name, values in curves.items()}
+    if not rows or any(row.ndim != 1 or not len(row) or not np.isfinite(row[0]) for row in rows.values()):
+        raise BadInput(
+            f"Curves of shapes {[row.shape for row in rows.values()]}; expected one or more of (steps + 1,).",
+            "Give a dict of names to rows of losses that start with a finite one.",
+        )
+    top = 10 * max(row[0] for row in rows.values())
+    told = []
+    with styled():
+        figure, ((axes,),) = panels(figsize=(7.2, 3.8))
+        for k, (name, row) in enumerate(rows.items()):
+            _losses(axes, np.where(np.isnan(row), np.inf, row), k, top, name)
+            end = f"to {row[-1]:.3g}" if row[-1] < top else "upwards without end"
+            told.append(f"{name}: from {row[0]:.3g} {end} in {len(row) - 1} steps")
+        axes.set(xlabel="step", ylabel="loss", yscale="log" if log else "linear")
+        axes.set_title(title)
+        axes.legend()
+    return Picture(figure, alt or f"{title or 'Loss by step'}. {'; '.join(told)}.")
+
+
 def _checked(name: str, path: np.ndarray) -> np.ndarray:
     way = np.asarray(path, np.float64)
     if way.ndim != 2 or way.shape[1] != 2 or not len(way) or not np.isfinite(way[0]).all():
@@ -172,10 +222,11 @@ def _inside(way: np.ndarray, across: tuple[float, float], up: tuple[float, float
         return np.asarray((x >= across[0]) & (x <= across[1]) & (y >= up[0]) & (y <= up[1]))
 
 
-def _losses(axes: Any, values: np.ndarray, k: int) -> None:
+def _losses(axes: Any, values: np.ndarray, k: int, top: float = _CEILING, name: str = "") -> None:
     axes.plot(
         np.arange(len(values)),
-        np.clip(values, _FLOOR, _CEILING),
+        np.clip(values, _FLOOR, top),
+        label=name or None,
         color=PALETTE[k % len(PALETTE)],
         linestyle=LINES[k % len(LINES)],
         marker=MARKERS[k % len(MARKERS)],

@@ -94,3 +94,23 @@ def test_paths_of_another_shape(way):
 def test_a_negative_loss():
     with pytest.raises(BadInput, match="expected finite numbers of at least 0"):
         show.landscape(lambda a, b: a + b, {"a": descent(0.1)}, across=(-1, 1), up=(-1, 1))
+
+
+def test_losses_are_those_given_and_cut_off_far_above_their_start():
+    rises = np.array([1.0, 3.0, 9.0, 27.0, np.inf, np.nan])
+    picture = show.losses({"falls": np.array([2.0, 1.0, 0.5]), "rises": rises}, title="Rates")
+    (axes,) = picture.figure.axes
+    np.testing.assert_allclose(lines(axes)["falls"].get_ydata(), [2, 1, 0.5])
+    np.testing.assert_allclose(lines(axes)["rises"].get_ydata(), [1, 3, 9, 20, 20, 20])
+    assert axes.get_yscale() == "log" and axes.get_legend() is not None
+    assert picture.alt == (
+        "Rates. falls: from 2 to 0.5 in 2 steps; rises: from 1 upwards without end in 5 steps."
+    )
+
+
+@pytest.mark.parametrize(
+    "curves", [{}, {"a": np.zeros((2, 2))}, {"a": np.zeros(0)}, {"a": np.array([np.inf])}]
+)
+def test_losses_that_are_none(curves):
+    with pytest.raises(BadInput, match=r"expected one or more of \(steps \+ 1,\)"):
+        show.losses(curves)
