@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from course_lib.measure.audit import Audit, AuditRow, audit
+from course_lib.measure.clusters import Agreement, cluster_agreement
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
 from course_lib.measure.facts import fact
@@ -11,6 +12,7 @@ from course_lib.measure.report import Interval, Report, bootstrap, from_predicti
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
 
 __all__ = [
+    "Agreement",
     "Audit",
     "AuditRow",
     "Comparison",
@@ -26,6 +28,7 @@ __all__ = [
     "audit",
     "bootstrap",
     "cka_matrix",
+    "cluster_agreement",
     "compare",
     "fact",
     "from_predictions",
