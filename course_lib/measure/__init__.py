@@ -8,8 +8,11 @@ from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
 from course_lib.measure.facts import fact
 from course_lib.measure.movement import Movement, MovementRow, movement
+from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
+from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
+from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
 
 __all__ = [
     "Agreement",
@@ -17,14 +20,18 @@ __all__ = [
     "AuditRow",
     "Comparison",
     "ComparisonRow",
+    "Correlation",
     "Curve",
     "Interval",
     "LabelsSaved",
     "Movement",
     "MovementRow",
     "Point",
+    "RankCorrelation",
     "Report",
+    "Shift",
     "Similarity",
+    "Transferability",
     "audit",
     "bootstrap",
     "cka_matrix",
@@ -32,10 +39,17 @@ __all__ = [
     "compare",
     "fact",
     "from_predictions",
+    "h_score",
     "labels_saved",
     "learning_curve",
+    "leep",
     "linear_cka",
+    "log_me",
     "mean_score",
     "movement",
+    "nce",
+    "rank_correlation",
     "report",
+    "shift",
+    "transferability",
 ]
