@@ -11,6 +11,7 @@ from course_lib.measure.movement import Movement, MovementRow, movement
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
 from course_lib.measure.shift import Shift, shift
+from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
 from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
 
@@ -29,6 +30,7 @@ __all__ = [
     "Point",
     "RankCorrelation",
     "Report",
+    "Shift",
     "Shift",
     "Similarity",
     "Transferability",
@@ -50,6 +52,7 @@ __all__ = [
     "nce",
     "rank_correlation",
     "report",
+    "shift",
     "shift",
     "transferability",
 ]
