@@ -6,16 +6,24 @@ from course_lib.measure.audit import Audit, AuditRow, audit
 from course_lib.measure.clusters import Agreement, cluster_agreement
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
+from course_lib.measure.distance import (
+    MMD,
+    ProxyADistance,
+    TargetBound,
+    mmd,
+    proxy_a_distance,
+    target_error_bound,
+)
 from course_lib.measure.facts import fact
 from course_lib.measure.movement import Movement, MovementRow, movement
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
 from course_lib.measure.shift import Shift, shift
-from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
 from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
 
 __all__ = [
+    "MMD",
     "Agreement",
     "Audit",
     "AuditRow",
@@ -28,11 +36,12 @@ __all__ = [
     "Movement",
     "MovementRow",
     "Point",
+    "ProxyADistance",
     "RankCorrelation",
     "Report",
     "Shift",
-    "Shift",
     "Similarity",
+    "TargetBound",
     "Transferability",
     "audit",
     "bootstrap",
@@ -48,11 +57,13 @@ __all__ = [
     "linear_cka",
     "log_me",
     "mean_score",
+    "mmd",
     "movement",
     "nce",
+    "proxy_a_distance",
     "rank_correlation",
     "report",
     "shift",
-    "shift",
+    "target_error_bound",
     "transferability",
 ]
