@@ -39,6 +39,8 @@ class Shift:
         P(Y = event) in each domain.
     bins : numpy.ndarray
         ``(k + 1,)`` edges of the bins for P(Y|X).
+    centres : numpy.ndarray
+        ``(k,)`` mean of the numbers in each bin, both domains together.
     given : tuple of tuple of Interval or None
         P(Y = event | X in bin) for each domain and bin; None where an example is missing.
     common : tuple of int
@@ -54,6 +56,7 @@ class Shift:
     overlap: float
     share: tuple[Interval, Interval]
     bins: np.ndarray
+    centres: np.ndarray
     given: tuple[tuple[Interval | None, ...], tuple[Interval | None, ...]]
     common: tuple[int, ...]
     p_values: dict[str, float]
@@ -112,7 +115,7 @@ def shift(domains: Mapping[str, tuple[np.ndarray, np.ndarray]], *, bins: int = 6
     density = np.stack([np.histogram(x, columns)[0] / len(x) for x in values])
     edges = np.unique(np.quantile(pooled, np.linspace(0, 1, bins + 1)))
     inner = edges[1:-1]
-    k = len(inner) + 1
+    k, places = len(inner) + 1, np.digitize(pooled, inner)
     total = np.stack([np.bincount(np.digitize(x, inner), minlength=k) for x in values])
     hits = np.stack(
         [np.bincount(np.digitize(x, inner), y, minlength=k) for x, y in zip(values, events, strict=True)]
@@ -128,6 +131,7 @@ def shift(domains: Mapping[str, tuple[np.ndarray, np.ndarray]], *, bins: int = 6
         overlap=float(np.minimum(*density).sum()),
         share=(wilson(sums[0], sizes[0]), wilson(sums[1], sizes[1])),
         bins=edges,
+        centres=np.bincount(places, pooled, minlength=k) / np.bincount(places, minlength=k),
         given=(_per_bin(hits[0], total[0]), _per_bin(hits[1], total[1])),
         common=tuple(common.tolist()),
         p_values={

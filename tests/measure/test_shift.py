@@ -83,6 +83,14 @@ def test_histograms_hold_everybody():
     assert shift.sizes == (500, 300)
 
 
+def test_a_bin_lies_where_its_numbers_lie():
+    (x, y), (u, v) = world(500, 0), world(300, 1)
+    shift = measure.shift({"a": (x, y), "b": (u, v)}, bins=4)
+    pooled = np.sort(np.concatenate([x, u]))
+    assert shift.centres == pytest.approx([pooled[k * 200 : (k + 1) * 200].mean() for k in range(4)])
+    assert ((shift.bins[:-1] < shift.centres) & (shift.centres < shift.bins[1:])).all()
+
+
 def test_wilson_against_its_definition():
     z = NormalDist().inv_cdf(0.975)
     for hits, n in ((0, 5), (3, 9), (40, 50)):
