@@ -4,18 +4,22 @@ matplotlib is imported when the first figure is drawn.
 """
 
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
-from course_lib.show.diagrams import transfer_steps
+from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.landscape import landscape, losses
 from course_lib.show.maps import feature_map
 from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
+from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
+from course_lib.show.shift import shift
 from course_lib.show.style import chinese_font, styled
 from course_lib.show.training import LiveTraining, training
 from course_lib.show.widgets import Explorer, explore
 
 __all__ = [
+    "ANSWERS",
+    "SETTINGS",
     "Explorer",
     "LiveTraining",
     "Picture",
@@ -33,9 +37,12 @@ __all__ = [
     "progress",
     "recall_per_class",
     "say",
+    "setting_of",
     "shares",
+    "shift",
     "styled",
     "tradeoff",
     "training",
+    "transfer_map",
     "transfer_steps",
 ]
