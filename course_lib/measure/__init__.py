@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from course_lib.measure.audit import Audit, AuditRow, audit
+from course_lib.measure.calibration import (
+    Reliability,
+    Scaled,
+    calibrated,
+    expected_calibration_error,
+    reliability,
+    temperature,
+)
 from course_lib.measure.clusters import Agreement, cluster_agreement
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
@@ -21,6 +29,7 @@ from course_lib.measure.report import Interval, Report, bootstrap, from_predicti
 from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
 from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
+from course_lib.measure.verdict import Control, Verdict, trial, verdict
 
 __all__ = [
     "MMD",
@@ -29,6 +38,7 @@ __all__ = [
     "AuditRow",
     "Comparison",
     "ComparisonRow",
+    "Control",
     "Correlation",
     "Curve",
     "Interval",
@@ -38,16 +48,21 @@ __all__ = [
     "Point",
     "ProxyADistance",
     "RankCorrelation",
+    "Reliability",
     "Report",
+    "Scaled",
     "Shift",
     "Similarity",
     "TargetBound",
     "Transferability",
+    "Verdict",
     "audit",
     "bootstrap",
+    "calibrated",
     "cka_matrix",
     "cluster_agreement",
     "compare",
+    "expected_calibration_error",
     "fact",
     "from_predictions",
     "h_score",
@@ -62,8 +77,12 @@ __all__ = [
     "nce",
     "proxy_a_distance",
     "rank_correlation",
+    "reliability",
     "report",
     "shift",
     "target_error_bound",
+    "temperature",
     "transferability",
+    "trial",
+    "verdict",
 ]
