@@ -125,7 +125,9 @@ def _explained_by_cholesky(scatter: np.ndarray, sums: np.ndarray) -> np.ndarray 
     if not (np.isfinite(variance).all() and variance.min() > 0):
         return None
     scale = 1 / np.sqrt(variance)
-    factor, failed = lapack.spotrf(scatter * scale * scale[:, None], lower=1, overwrite_a=1)
+    correlation = scatter * scale
+    correlation *= scale[:, None]
+    factor, failed = lapack.spotrf(correlation, lower=1, overwrite_a=1)
     # The squared diagonal is the share of a column that the columns before it leave unexplained.
     if failed or np.diagonal(factor).min() ** 2 < 1e-3:
         return None

@@ -362,7 +362,8 @@ def _leep(theirs: np.ndarray, y: np.ndarray) -> float:
     given = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0).astype(theirs.dtype)
     total = 0.0
     for rows, conditional in zip(groups, given, strict=True):
-        total += float(np.log(np.asarray(theirs[rows] @ conditional, np.float64)).sum())
+        likely = np.einsum("ij,j->i", theirs[rows], conditional)
+        total += float(np.log(likely, dtype=np.float64).sum())
     return min(total / len(y), 0.0)  # rounding may sum probabilities to a little more than 1
 
 
