@@ -5,12 +5,14 @@ matplotlib is imported when the first figure is drawn.
 
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
 from course_lib.show.diagrams import transfer_map, transfer_steps
+from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
 from course_lib.show.maps import feature_map
 from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
+from course_lib.show.reliability import reliability
 from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
 from course_lib.show.shift import shift
 from course_lib.show.style import chinese_font, styled
@@ -27,6 +29,7 @@ __all__ = [
     "bars",
     "chinese_font",
     "confusion",
+    "differences",
     "explore",
     "feature_map",
     "landscape",
@@ -36,6 +39,7 @@ __all__ = [
     "pictures_by",
     "progress",
     "recall_per_class",
+    "reliability",
     "say",
     "setting_of",
     "shares",
