@@ -51,7 +51,13 @@ class Setting:
         >>> print(SETTINGS["ordinary"].text().splitlines()[0])
         **Ordinary supervised learning** (监督学习): not a transfer.
         """
-        kind = "not a transfer" if self.key == "ordinary" else "" if self.on_map else "not on the map of 2010"
+        kind = (
+            "not a transfer"
+            if self.key in ("ordinary", "unlabelled")
+            else ""
+            if self.on_map
+            else "not on the map of 2010"
+        )
         places = " and ".join(_notebook(number, Path(folder)) for number in self.notebooks)
         return (
             f"**{self.name}** ({self.chinese}){': ' + kind if kind else ''}.\n\n"
@@ -138,7 +144,7 @@ SETTINGS = {
         ),
         Setting(
             "unlabelled",
-            "Ordinary unsupervised learning",
+            "Unsupervised learning",
             "无监督学习",
             "one domain, and no label at all",
             "clusters and maps, on features from elsewhere. Then label a few examples from each cluster.",
