@@ -8,6 +8,7 @@ from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
 from course_lib.show.maps import feature_map
+from course_lib.show.mosaic import mosaic
 from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
@@ -35,6 +36,7 @@ __all__ = [
     "landscape",
     "learning_curve",
     "losses",
+    "mosaic",
     "pictures",
     "pictures_by",
     "progress",
