@@ -154,8 +154,8 @@ def pulled_heads(
     start = np.vstack([toward.weights, toward.bias]).astype(np.float64)
     before = ones @ start
 
-    def objective(flat: np.ndarray, strength: float) -> tuple[float, np.ndarray]:
-        move = flat.reshape(-1, k)
+    def objective(flat: np.ndarray, strength: float, scale: np.ndarray) -> tuple[float, np.ndarray]:
+        move = scale * flat.reshape(-1, k)
         logits = before + z @ move
         logits -= logits.max(axis=1, keepdims=True)
         odds = np.exp(logits)
@@ -164,13 +164,17 @@ def pulled_heads(
         odds /= total
         odds[rows, y] -= 1
         gradient = z.T @ odds / n + strength * move
-        return loss + strength / 2 * float(np.vdot(move, move)), gradient.ravel()
+        return loss + strength / 2 * float(np.vdot(move, move)), (scale * gradient).ravel()
 
-    heads, flat = [], np.zeros(z.shape[1] * k)
+    heads, move = [], np.zeros((z.shape[1], k))
+    options = {"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-14, "gtol": 1e-7}
     for strength in strengths:
-        options = {"maxiter": 5000, "maxfun": 10_000, "ftol": 1e-14, "gtol": 1e-7}
-        flat = minimize(objective, flat, (strength,), "L-BFGS-B", jac=True, options=options).x
-        found = (start + basis.T @ flat.reshape(-1, k)).astype(np.float32)
+        # in these units the problem is about as steep in every direction
+        scale = 1 / np.sqrt(np.square(spread[:, None]) / (n * k) + strength)
+        arguments = (strength, scale)
+        flat = minimize(objective, (move / scale).ravel(), arguments, "L-BFGS-B", jac=True, options=options).x
+        move = scale * flat.reshape(-1, k)
+        found = (start + basis.T @ move).astype(np.float32)
         heads.append(LinearHead(found[:-1], found[-1]))
     return heads
 
