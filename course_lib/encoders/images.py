@@ -616,6 +616,7 @@ def _inference(model: Any) -> Graph:
 
 
 def checked_pictures(data: Split | np.ndarray) -> np.ndarray:
+    """Return pictures ``(n, height, width, 1 or 3)`` uint8; raise `BadInput` for anything else."""
     x = data.x if isinstance(data, Split) else np.asarray(data)
     if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8 or 0 in x.shape[1:]:
         hint = " Values of NaN cannot be pictures." if x.dtype.kind == "f" and np.isnan(x).any() else ""

@@ -44,6 +44,7 @@ class Body:
         start = network.get_layer(self.cut).output if self.cut else network.input
         self.upper = keras.Model(start, outputs)
         self.judge = keras.Model(start, outputs)  # never compiled, so its graph for predicting stays
+        self._pooled = keras.Model(start, network.output)
         self.trunk = Trunk(encoder, network, preprocess, self.cut)
         self.blocks = networks.blocks_above(self.model, self.cut)
         self.points = networks.cut_points(network)
@@ -99,8 +100,14 @@ class Body:
 
     def logits(self, x: np.ndarray, views: Sequence[str], *, cached: bool) -> np.ndarray:
         """Return logits ``(n, k)`` float32 of pictures, averaged over `views`."""
-        classes = int(self.judge.output_shape[-1])
-        total = np.zeros((len(x), classes), np.float32)
+        return self._mean_over_views(self.judge, x, views, cached)
+
+    def features(self, x: np.ndarray, views: Sequence[str], *, cached: bool) -> np.ndarray:
+        """Return the pooled features ``(n, dim)`` float32 that the classifier sees, averaged over `views`."""
+        return self._mean_over_views(self._pooled, x, views, cached)
+
+    def _mean_over_views(self, part: Any, x: np.ndarray, views: Sequence[str], cached: bool) -> np.ndarray:
+        total = np.zeros((len(x), int(part.output_shape[-1])), np.float32)
         if not len(x):
             return total
         kept = self.trunk.activations(x, views) if cached else None
@@ -108,18 +115,19 @@ class Body:
         for number, view in enumerate(views):
             for first in range(0, len(x), size):
                 rows = slice(first, min(first + size, len(x)))
-                part = kept[number, rows] if kept is not None else self._fresh(x[rows], view)
-                total[rows] += self._judged(np.asarray(part, np.float32), size)
+                given = kept[number, rows] if kept is not None else self._fresh(x[rows], view)
+                total[rows] += _full_batch(part, np.asarray(given, np.float32), size)
         return total / len(views)
 
     def _fresh(self, x: np.ndarray, view: str) -> np.ndarray:
         return self.trunk(np.ascontiguousarray(VIEWS[view](x)))
 
-    def _judged(self, part: np.ndarray, size: int) -> np.ndarray:
-        """Return logits of one batch, filled up so that one graph serves all."""
-        short = size - len(part)
-        full = np.concatenate([part, np.repeat(part[-1:], short, axis=0)]) if short else part
-        return np.asarray(self.judge.predict_on_batch(full))[: len(part)]
+
+def _full_batch(part: Any, x: np.ndarray, size: int) -> np.ndarray:
+    """Return what a model says of a batch, filled up so that one graph serves all."""
+    short = size - len(x)
+    full = np.concatenate([x, np.repeat(x[-1:], short, axis=0)]) if short else x
+    return np.asarray(part.predict_on_batch(full), np.float32)[: len(x)]
 
 
 def body_of(encoder: ImageEncoder, recipe: Recipe, classes: int) -> Body:

@@ -20,6 +20,7 @@ from course_lib.methods.checkpoint import fingerprint
 from course_lib.methods.classifier import (
     Classifier,
     Data,
+    FeatureClassifier,
     as_examples,
     check_labels,
     need_two_classes,
@@ -27,7 +28,7 @@ from course_lib.methods.classifier import (
     softmax,
 )
 from course_lib.methods.networks import CLASSIFIER
-from course_lib.methods.probe import LinearHead, class_weights, linear_probe
+from course_lib.methods.probe import LinearHead, class_weights, fit_probe
 from course_lib.methods.recipe import Recipe
 from course_lib.methods.training import Source, Trainer, cached
 from course_lib.methods.trunk import check_views
@@ -193,7 +194,7 @@ def fine_tune(
     task: Task,
     *,
     freeze_to: str | None = "block4",
-    init: str = "probe",
+    init: str | FeatureClassifier = "probe",
     epochs: int = 5,
     batch_size: int = 32,
     learning_rate: float = 1e-3,
@@ -221,8 +222,8 @@ def fine_tune(
     from the published weights w₀. What stands below `freeze_to` is computed once per picture and view and
     kept (the *cached trunk*); every epoch then trains what is above, at a fraction of the price. The last
     layer starts as the linear probe, so that the first steps need not tear up features for the sake of a
-    random head (LP-FT). The weights of the epoch with the best validation accuracy are kept; the start counts as
-    epoch 0, so that a fine-tuning that only harms gives back the probe.
+    random head (LP-FT). The weights of the epoch with the best validation accuracy are kept; the start counts
+    as epoch 0, so that a fine-tuning that only harms gives back the probe.
 
     Parameters
     ----------
@@ -232,8 +233,9 @@ def fine_tune(
     freeze_to : str or None
         The last block that stays as it is, ``"block0"`` to ``"head"`` in the packaged network; None trains
         all.
-    init : {"probe", "random"}
-        Start of the last layer. ``"random"``: Glorot.
+    init : {"probe", "random"} or FeatureClassifier
+        Start of the last layer. ``"probe"`` fits one on what the trunk gives; a linear probe on this encoder
+        that is there already saves that; ``"random"``: Glorot.
     epochs, batch_size : int
         A batch larger than the training set shrinks to it.
     learning_rate : float
@@ -296,7 +298,7 @@ def fine_tune(
     weights = class_weight if class_weight is None or isinstance(class_weight, str) else tuple(class_weight)
     recipe = Recipe(
         freeze_to=freeze_to,
-        init=init,
+        init=init if isinstance(init, str) else "probe",
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -318,24 +320,25 @@ def fine_tune(
     x, y, y_val = _checked(task, recipe)
     body = body_of(encoder, recipe, task.classes)
     start = time.perf_counter()
-    head, features_seconds = _first_head(encoder, task, recipe)
+    source = Source(body, x, recipe)
+    x_val = checked_pictures(task.validation)
+    if cached(recipe):  # computed here, so that the first epoch's clock is about training
+        body.trunk.activations(x_val, recipe.views[:1])
+    head = _first_head(init, body, encoder, task, recipe)
     first = {**body.start, f"{CLASSIFIER}/kernel": head.weights, f"{CLASSIFIER}/bias": head.bias}
     networks.assign(body.model, first)
-    source = Source(body, x, recipe)
-    if cached(recipe):  # computed here, so that the first epoch's clock is about training
-        body.trunk.activations(checked_pictures(task.validation), recipe.views[:1])
-    prepared = time.perf_counter()
+    prepared = time.perf_counter() - start
     trainer = Trainer(
         body,
         recipe,
         source,
         _targets(y, task.classes, recipe.label_smoothing),
         _weights(recipe, y, task.classes),
-        lambda: _judged(body, task, y_val, recipe),
+        lambda: _judged(body, x_val, y_val, recipe),
         None if checkpoint is None else Path(checkpoint),
         recipe.digest(encoder.key, fingerprint({"x": x, "y": y, "head": head.weights, "y_val": y_val})),
     )
-    return _run(trainer, name, task, first, features_seconds + prepared - start)
+    return _run(trainer, name, task, first, prepared)
 
 
 def _run(
@@ -407,18 +410,38 @@ def _checked(task: Task, recipe: Recipe) -> tuple[np.ndarray, np.ndarray, np.nda
     return x, y, y_val
 
 
-def _first_head(encoder: ImageEncoder, task: Task, recipe: Recipe) -> tuple[LinearHead, float]:
-    """Return the last layer to start from, and the seconds that its features are charged with."""
+def _first_head(
+    init: str | FeatureClassifier, body: Body, encoder: ImageEncoder, task: Task, recipe: Recipe
+) -> LinearHead:
+    """Return the last layer to start from."""
+    if isinstance(init, FeatureClassifier):
+        return _given_head(init, encoder, task)
     if recipe.init == "random":
         rng = np.random.default_rng([recipe.seed, 0, 2])
         limit = np.sqrt(6 / (encoder.dim + task.classes))
         kernel = rng.uniform(-limit, limit, (encoder.dim, task.classes)).astype(np.float32)
-        return LinearHead(kernel, np.zeros(task.classes, np.float32)), 0.0
-    before = time.perf_counter()
-    probe = linear_probe(encoder, task, class_weight=recipe.class_weight)
-    assert isinstance(probe.head, LinearHead)
-    spent = time.perf_counter() - before
-    return probe.head, max(0.0, sum(probe.seconds.values()) - spent)
+        return LinearHead(kernel, np.zeros(task.classes, np.float32))
+    splits = (task.train, task.validation)
+    networks.assign(body.model, body.start)
+    x, x_val = (
+        body.features(checked_pictures(split), recipe.views[:1], cached=cached(recipe)) for split in splits
+    )
+    fit = fit_probe(
+        x, task.train.y, x_val, task.validation.y, classes=task.classes, class_weight=recipe.class_weight
+    )
+    return fit.head
+
+
+def _given_head(probe: FeatureClassifier, encoder: ImageEncoder, task: Task) -> LinearHead:
+    head = probe.head
+    shape = (encoder.dim, task.classes)
+    if not isinstance(head, LinearHead) or head.weights.shape != shape:
+        found = head.weights.shape if isinstance(head, LinearHead) else type(head).__name__
+        raise BadInput(
+            f"init={probe.name!r} has a head of {found}; expected a linear one of {shape}.",
+            "Give methods.linear_probe(encoder, task) on the same encoder and classes, or 'probe'.",
+        )
+    return head
 
 
 def _targets(y: np.ndarray, classes: int, smoothing: float) -> np.ndarray:
@@ -434,9 +457,8 @@ def _weights(recipe: Recipe, y: np.ndarray, classes: int) -> np.ndarray:
     return np.asarray(per_class[y], np.float32)
 
 
-def _judged(body: Body, task: Task, y_val: np.ndarray, recipe: Recipe) -> tuple[float, float]:
+def _judged(body: Body, x_val: np.ndarray, y_val: np.ndarray, recipe: Recipe) -> tuple[float, float]:
     """Return accuracy and log-loss on validation, in the first view alone, which halves the price."""
-    x = checked_pictures(task.validation)
-    p = softmax(body.logits(x, recipe.views[:1], cached=cached(recipe)).astype(np.float64))
+    p = softmax(body.logits(x_val, recipe.views[:1], cached=cached(recipe)).astype(np.float64))
     right = p[np.arange(len(y_val)), y_val]
     return float((p.argmax(axis=1) == y_val).mean()), float(-np.log(np.maximum(right, 1e-12)).mean())

@@ -52,7 +52,7 @@ class Source:
         return np.concatenate([self._trunk(pictures[i : i + size]) for i in range(0, len(pictures), size)])
 
     def _seen(self, picture: np.ndarray, view: int, rng: np.random.Generator) -> np.ndarray:
-        turned = VIEWS[self._views[view]](picture[None])[0]
+        turned: np.ndarray = VIEWS[self._views[view]](picture[None])[0]
         if not self._shift:
             return turned
         reach = self._shift
@@ -210,7 +210,7 @@ class Trainer:
             raise OutOfMemory(
                 f"Memory ran out in step {done.step + 1}: batches of {len(rows)} at "
                 f"{self.body.trunk.pixels} px, trained from {self.body.blocks[0]} on.",
-                "Lower batch_size first (the result hardly changes), then pixels, or freeze more (freeze_to).",
+                "Lower batch_size first (the result hardly changes), then pixels, or freeze more.",
             ) from error
         if not math.isfinite(loss):
             raise Diverged(

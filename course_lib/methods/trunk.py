@@ -161,7 +161,7 @@ def check_views(x: np.ndarray, views: Sequence[str]) -> None:
 
 def _half(activations: np.ndarray) -> np.ndarray:
     """Return float16, the rare larger value at float16's largest."""
-    return np.clip(activations, -65504, 65504).astype(np.float16)
+    return np.asarray(np.clip(activations, -65504, 65504), np.float16)
 
 
 def _key(x: np.ndarray, views: Sequence[str]) -> bytes:

@@ -3,10 +3,12 @@
 matplotlib is imported when the first figure is drawn.
 """
 
+from course_lib.show.attention import attention
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
 from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
+from course_lib.show.layers import layer_similarity, weight_movement
 from course_lib.show.maps import feature_map
 from course_lib.show.mosaic import mosaic
 from course_lib.show.photographs import pictures, pictures_by
@@ -27,6 +29,7 @@ __all__ = [
     "LiveTraining",
     "Picture",
     "Progress",
+    "attention",
     "bars",
     "chinese_font",
     "confusion",
@@ -34,6 +37,7 @@ __all__ = [
     "explore",
     "feature_map",
     "landscape",
+    "layer_similarity",
     "learning_curve",
     "losses",
     "mosaic",
@@ -51,4 +55,5 @@ __all__ = [
     "training",
     "transfer_map",
     "transfer_steps",
+    "weight_movement",
 ]
