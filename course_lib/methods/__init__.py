@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from course_lib.methods.cam import grad_cam
     from course_lib.methods.classifier import Classifier, FeatureClassifier
     from course_lib.methods.fine_tune_keras import FineTuned, fine_tune
+    from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
@@ -26,6 +27,7 @@ _HOME = {
     "fine_tune": "fine_tune_keras",
     "fit_probe": "probe",
     "grad_cam": "cam",
+    "interpolate": "fuse",
     "knn": "simple",
     "linear_probe": "probe",
     "majority": "simple",
@@ -34,6 +36,8 @@ _HOME = {
     "pulled_probe": "pulled",
     "resample": "imbalance",
     "scratch_cnn": "scratch",
+    "wise_ft": "fuse",
+    "wise_ft_path": "fuse",
     "with_threshold": "imbalance",
 }
 
@@ -45,6 +49,7 @@ __all__ = [
     "fine_tune",
     "fit_probe",
     "grad_cam",
+    "interpolate",
     "knn",
     "linear_probe",
     "majority",
@@ -53,6 +58,8 @@ __all__ = [
     "pulled_probe",
     "resample",
     "scratch_cnn",
+    "wise_ft",
+    "wise_ft_path",
     "with_threshold",
 ]
 

@@ -93,10 +93,8 @@ class Body:
 
     def current(self) -> dict[str, np.ndarray]:
         """Return copies of the weights and statistics behind the cut."""
-        import keras
-
         variables = networks.named_variables(self.model)
-        return {n: np.array(keras.ops.convert_to_numpy(variables[n])) for n in self.names}
+        return {name: np.array(variables[name].numpy()) for name in self.names}
 
     def logits(self, x: np.ndarray, views: Sequence[str], *, cached: bool) -> np.ndarray:
         """Return logits ``(n, k)`` float32 of pictures, averaged over `views`."""
@@ -115,12 +113,12 @@ class Body:
         for number, view in enumerate(views):
             for first in range(0, len(x), size):
                 rows = slice(first, min(first + size, len(x)))
-                given = kept[number, rows] if kept is not None else self._fresh(x[rows], view)
-                total[rows] += _full_batch(part, np.asarray(given, np.float32), size)
+                if kept is None:
+                    given = self.trunk(np.ascontiguousarray(VIEWS[view](x[rows])))
+                else:
+                    given = self.trunk.restored(kept[number, rows])
+                total[rows] += _full_batch(part, given, size)
         return total / len(views)
-
-    def _fresh(self, x: np.ndarray, view: str) -> np.ndarray:
-        return self.trunk(np.ascontiguousarray(VIEWS[view](x)))
 
 
 def _full_batch(part: Any, x: np.ndarray, size: int) -> np.ndarray:

@@ -134,12 +134,7 @@ def named_variables(model: Any) -> dict[str, Any]:
 
 def weights_of(model: Any) -> dict[str, np.ndarray]:
     """Return copies of all weights and statistics by name."""
-    import keras
-
-    return {
-        name: np.array(keras.ops.convert_to_numpy(variable))
-        for name, variable in named_variables(model).items()
-    }
+    return {name: np.array(variable.numpy()) for name, variable in named_variables(model).items()}
 
 
 def assign(model: Any, weights: Mapping[str, np.ndarray], where: Sequence[str] | None = None) -> None:

@@ -44,7 +44,7 @@ class Source:
         """Return what the trained part takes, ``(batch, ...)`` float32, each row in a view drawn by `rng`."""
         drawn = rng.integers(len(self._views), size=len(rows))
         if self._kept is not None:
-            return np.asarray(self._kept[drawn, rows], np.float32)
+            return self._trunk.restored(self._kept[drawn, rows])
         pictures = np.stack(
             [self._seen(self._x[row], view, rng) for row, view in zip(rows, drawn, strict=True)]
         )
@@ -271,13 +271,8 @@ class Trainer:
 
     def _save(self, began: float) -> None:
         assert self.path is not None
-        import keras
-
         done = self.done
-        optimiser = {
-            str(n): np.array(keras.ops.convert_to_numpy(v))
-            for n, v in enumerate(self.body.upper.optimizer.variables)
-        }
+        optimiser = {str(n): np.array(v.numpy()) for n, v in enumerate(self.body.upper.optimizer.variables)}
         meta = {
             "step": done.step,
             "loss_sum": done.loss_sum,

@@ -46,7 +46,8 @@ class Trunk:
     """The part of a network up to `cut`, frozen; with ``cut=None`` only resizing and preprocessing.
 
     Activations are kept as float16: half the memory, and an error (2⁻¹¹) far below what the pictures' own
-    noise does. They are the same for training and for prediction.
+    noise does. They are the same for training and for prediction. A power of two, which costs no digit,
+    brings them into float16's range first: those of an untrained network can be too small for it.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ class Trunk:
         self.pixels, self.cut = encoder.pixels, cut
         self.batch = max(8, round(_BATCH_PIXELS / self.pixels**2 / 8) * 8)
         self._preprocess = preprocess
+        self._scale = 0.0  # known with the first batch
         self._part: Any = None
         output = model.input
         if cut is not None:
@@ -116,7 +118,7 @@ class Trunk:
         Returns
         -------
         numpy.ndarray
-            ``(views, n, *shape)`` float16, read-only.
+            ``(views, n, *shape)`` float16, read-only; `restored` makes them what the network takes.
         """
         check_views(x, views)
         key = _key(x, views)
@@ -130,11 +132,22 @@ class Trunk:
             for number, view in enumerate(views):
                 for first in range(0, len(x), self.batch):
                     part = VIEWS[view](x[first : first + self.batch])
-                    out[number, first : first + len(part)] = _half(self(np.ascontiguousarray(part)))
+                    out[number, first : first + len(part)] = self._half(self(np.ascontiguousarray(part)))
                     bar.update(len(part))
         out.flags.writeable = False
         self._keep(key, out)
         return out
+
+    def _half(self, activations: np.ndarray) -> np.ndarray:
+        """Return scaled float16, the rare value that is still too large at float16's largest."""
+        if not self._scale:
+            largest = float(np.abs(activations).max())
+            self._scale = 2.0 ** np.floor(np.log2(largest)) if largest > 0 and np.isfinite(largest) else 1.0
+        return np.asarray(np.clip(activations / np.float32(self._scale), -65504, 65504), np.float16)
+
+    def restored(self, kept: np.ndarray) -> np.ndarray:
+        """Return kept activations as the network takes them, float32."""
+        return np.asarray(kept, np.float32) * np.float32(self._scale)
 
     def _keep(self, key: bytes, out: np.ndarray) -> None:
         self._kept[key] = out
@@ -157,11 +170,6 @@ def check_views(x: np.ndarray, views: Sequence[str]) -> None:
             f"The view {turned[0]!r} of pictures of {x.shape[1]}×{x.shape[2]} pixels has another shape.",
             "Use it for square pictures, or take augment='mirror'.",
         )
-
-
-def _half(activations: np.ndarray) -> np.ndarray:
-    """Return float16, the rare larger value at float16's largest."""
-    return np.asarray(np.clip(activations, -65504, 65504), np.float16)
 
 
 def _key(x: np.ndarray, views: Sequence[str]) -> bytes:
