@@ -110,7 +110,7 @@ def _place(axes: Axes, setting: Setting, example: str) -> None:
     names = textwrap.wrap(setting.name, round(wide * 0.85))
     if chinese_font():
         names.append(setting.chinese)
-    lines = [line for part in example.split("\n") for line in textwrap.wrap(part, wide)]
+    lines = [line for part in example.split("\n") for line in textwrap.wrap(part, wide - 2)]
     middle, step = (left + right) / 2, 2.75
     height = (bottom + top) / 2 + step * (len(names) + len(lines) - 1 + bool(lines) * 0.4) / 2
     for k, line in enumerate(names):

@@ -58,19 +58,24 @@ class Setting:
             if self.on_map
             else "not on the map of 2010"
         )
-        places = " and ".join(_notebook(number, Path(folder)) for number in self.notebooks)
+        places = _places(self.notebooks, Path(folder))
         return (
             f"**{self.name}** ({self.chinese}){': ' + kind if kind else ''}.\n\n"
             f"- *What you have*: {self.known}.\n- *Try first*: {self.first}\n- *In this course*: {places}."
         )
 
 
-def _notebook(number: int, folder: Path) -> str:
-    """Return a link to a notebook, or a promise where there is none yet."""
-    found = sorted(folder.glob(f"{number:02d}_*.ipynb"))
-    if found:
-        return f"[notebook {number:02d}]({found[0].name})"
-    return f"notebook {number:02d}, in a later edition"
+def _places(notebooks: tuple[int, ...], folder: Path) -> str:
+    """Return links to the notebooks that are there, and a promise of the others."""
+    there, later = [], []
+    for number in notebooks:
+        found = sorted(folder.glob(f"{number:02d}_*.ipynb"))
+        if found:
+            there.append(f"[notebook {number:02d}]({found[0].name})")
+        else:
+            later.append(f"notebook {number:02d}")
+    promised = [f"{' and '.join(later)}, in a later edition"] if later else []
+    return "; ".join([*([" and ".join(there)] if there else []), *promised])
 
 
 SETTINGS = {
