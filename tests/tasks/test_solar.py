@@ -93,6 +93,42 @@ def test_subsets() -> None:
         tasks.solar_cells("amorphous")
 
 
+def test_cell_by_cell_splits_are_stratified_complete_and_another_for_each_seed(labels) -> None:
+    _, chance, kind = labels
+    for name, total in (("mono", 1074), ("poly", 1550)):
+        task = tasks.solar_cells(name, split="cells", seed=3)
+        assert sum(map(len, parts(task))) == total  # none left out, and Task refuses overlaps
+        for split, share in zip(parts(task), (0.64, 0.16, 0.20), strict=True):
+            rows = number(split) - 1
+            assert (kind[rows] == name).all()
+            assert np.array_equal(split.y, (chance[rows] > 0.6).astype(int))
+            for level in np.unique(chance):  # each of the expert's four probabilities in its share
+                assert abs((chance[rows] == level).sum() - share * (chance[kind == name] == level).sum()) <= 2
+        again = tasks.solar_cells(name, split="cells", seed=3)
+        other = tasks.solar_cells(name, split="cells", seed=4)
+        assert np.array_equal(again.test.ids, task.test.ids)
+        assert 0.1 < np.isin(other.test.ids, task.test.ids).mean() < 0.3
+        both = tasks.solar_cells(split="cells", seed=3)  # a kind alone is split as it is among both
+        assert set(task.test.ids) <= set(both.test.ids)
+        assert set(task.train.ids) <= set(both.train.ids)
+
+
+def test_cell_by_cell_splits_leak_modules_and_say_so() -> None:
+    """Nearly every test cell has a direct neighbour in the file among those that are trained on."""
+
+    def neighboured(task: tasks.Task) -> float:
+        train = number(task.train)
+        return float(np.mean([np.isin([k - 1, k + 1], train).any() for k in number(task.test)]))
+
+    leaking = tasks.solar_cells(split="cells")
+    assert neighboured(leaking) > 0.8
+    assert "leak" in leaking.note
+    assert "leak" in (tasks.solar_cells.__doc__ or "")
+    assert neighboured(tasks.solar_cells()) < 0.02
+    with pytest.raises(BadInput, match="split='rows'.*\n?.*modules"):
+        tasks.solar_cells(split="rows")
+
+
 @pytest.mark.parametrize("which", ["labels.csv", "images/cell0007.png"])
 def test_an_altered_package_is_refused(tmp_path, monkeypatch, which) -> None:
     copy = tmp_path / "data"
