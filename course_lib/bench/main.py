@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from course_lib.bench import comparisons
+from course_lib.bench import comparisons, fine_tuning
 from course_lib.bench.figures import Figure, report_lines, to_json, write_readme
 from course_lib.errors import BadInput
 
@@ -15,6 +15,7 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "probe": comparisons.probe,
     "minute": comparisons.minute,
     "memory": comparisons.memory,
+    "fine_tuning": fine_tuning.fine_tuning,
 }
 
 
