@@ -69,9 +69,9 @@ def solar_cells(
         Training labels, stratified and nested; validation shrinks along (`Task.subset`). Default: all.
     split : {"modules", "cells"}
         ``"cells"`` splits cell by cell, 64 / 16 / 20%, stratified by kind and by the expert's probability,
-        another way for each seed, and leaves none out. **It leaks**: nearly every test cell has neighbours from
-        its module in training, so that a score on it is too high for modules never seen. It exists
-        for one purpose, to stand next to published figures, nearly all of which are for such splits.
+        another way for each seed, and leaves none out. **It leaks**: nearly every test cell has neighbours
+        from its module in training, so that a score on it is too high for modules never seen. It exists for
+        one purpose, to stand next to published figures, nearly all of which are for such splits.
     seed : int
         Of the subset, and of ``split="cells"``; split by modules, the splits are always the same.
 
