@@ -1,8 +1,10 @@
 """What is to be learnt: data with labels in three disjoint splits."""
 
+from course_lib.tasks.altered import grey, shuffled_labels
 from course_lib.tasks.catalogue import available, first_available, load, status
 from course_lib.tasks.cifar import cifar10, cifar100
 from course_lib.tasks.folder import image_folder
+from course_lib.tasks.handwriting import digits
 from course_lib.tasks.solar import solar_cells
 from course_lib.tasks.task import Split, Task, stratified_rows
 
@@ -12,9 +14,12 @@ __all__ = [
     "available",
     "cifar10",
     "cifar100",
+    "digits",
     "first_available",
+    "grey",
     "image_folder",
     "load",
+    "shuffled_labels",
     "solar_cells",
     "status",
     "stratified_rows",

@@ -1,0 +1,87 @@
+"""The same task with something taken away: colour, or the sense of its labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from course_lib.errors import BadInput
+from course_lib.tasks.task import Split, Task
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's convert("L")
+
+
+def grey(task: Task) -> Task:
+    """Return a task of grey pictures, so that networks of one shape take it and tasks that never had colour.
+
+    Parameters
+    ----------
+    task : Task
+        Pictures ``(n, height, width, 1 or 3)`` uint8.
+
+    Returns
+    -------
+    Task
+        Pictures ``(n, height, width, 1)``; a task that is grey already is returned as it is.
+
+    Raises
+    ------
+    BadInput
+        When the examples are not pictures.
+    """
+    x = task.train.x
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8:
+        raise BadInput(
+            f"{task.name} has examples of shape {x.shape[1:]} and type {x.dtype}; expected pictures "
+            "(height, width, 1 or 3) uint8.",
+            "Use a task of pictures, for instance tasks.cifar10().",
+        )
+    if x.shape[3] == 1:
+        return task
+
+    def without(split: Split) -> Split:
+        shade = np.empty((*split.x.shape[:3], 1), np.uint8)
+        for low in range(0, len(shade), 4096):  # in parts: float32 takes four times the room
+            shade[low : low + 4096, ..., 0] = np.rint(split.x[low : low + 4096] @ _LUMA)
+        return replace(split, x=shade)
+
+    return replace(
+        task,
+        name=f"{task.name}, grey",
+        train=without(task.train),
+        validation=without(task.validation),
+        test=without(task.test),
+    )
+
+
+def shuffled_labels(task: Task, seed: int = 0) -> Task:
+    """Return a task whose training and validation labels are dealt out anew: nothing can be learnt from it.
+
+    Each class keeps its share. What a network carries away from such a source is a habit of pictures at best,
+    never of classes, which makes it a control for any other source. The test labels stay true.
+
+    Parameters
+    ----------
+    task : Task
+    seed : int
+
+    Returns
+    -------
+    Task
+
+    References
+    ----------
+    Zhang, Bengio, Hardt, Recht & Vinyals (2017), "Understanding deep learning requires rethinking
+    generalization".
+
+    Examples
+    --------
+    >>> from course_lib.tasks.handwriting import digits
+    >>> true, dealt = digits(), shuffled_labels(digits())
+    >>> dealt.train.counts == true.train.counts, bool((dealt.train.y == true.train.y).mean() < 0.2)
+    (True, True)
+    """
+    rng = np.random.default_rng([seed, 6])
+    train, validation = (replace(s, y=rng.permutation(s.y)) for s in (task.train, task.validation))
+    return replace(task, name=f"{task.name}, shuffled labels", train=train, validation=validation)

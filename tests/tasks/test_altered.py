@@ -1,0 +1,58 @@
+"""Tasks without colour and without sense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_lib import tasks
+from course_lib.errors import BadInput
+
+PARTS = ("train", "validation", "test")
+
+
+def coloured() -> tasks.Task:
+    """Digits, each channel a random picture."""
+    task, rng = tasks.digits(), np.random.default_rng(0)
+    parts = {}
+    for name in PARTS:
+        split = getattr(task, name)
+        parts[name] = replace(split, x=rng.integers(0, 256, (len(split), 8, 8, 3)).astype(np.uint8))
+    return replace(task, **parts)
+
+
+def test_grey_is_what_pillow_makes_of_it() -> None:
+    task = coloured()
+    found = tasks.grey(task)
+    for name in PARTS:
+        split, before = getattr(found, name), getattr(task, name)
+        assert split.x.shape == (*before.x.shape[:3], 1) and split.x.dtype == np.uint8
+        assert np.array_equal(split.y, before.y) and np.array_equal(split.ids, before.ids)
+    theirs = np.asarray(Image.fromarray(task.test.x[3]).convert("L"))
+    assert np.abs(found.test.x[3, ..., 0].astype(int) - theirs).max() <= 1
+    assert found.name == "digits, grey"
+
+
+def test_grey_leaves_grey_alone_and_refuses_what_is_no_picture() -> None:
+    task = tasks.digits()
+    assert tasks.grey(task) is task
+    flat = {name: replace(getattr(task, name), x=getattr(task, name).x.reshape(-1, 64)) for name in PARTS}
+    with pytest.raises(BadInput, match=r"expected pictures \(height, width, 1 or 3\)"):
+        tasks.grey(replace(task, **flat))
+
+
+def test_shuffled_labels_keep_their_shares_and_lose_their_sense() -> None:
+    task = tasks.digits()
+    found = tasks.shuffled_labels(task, seed=1)
+    for name in PARTS[:2]:
+        split, before = getattr(found, name), getattr(task, name)
+        assert split.counts == before.counts
+        assert 0.03 < (split.y == before.y).mean() < 0.2
+        assert np.array_equal(split.x, before.x)
+    assert found.test is task.test
+    again, other = (tasks.shuffled_labels(task, seed=s) for s in (1, 2))
+    assert np.array_equal(again.train.y, found.train.y)
+    assert not np.array_equal(other.train.y, found.train.y)
