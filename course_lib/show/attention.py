@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _COLOURS = "viridis"  # even steps of lightness, so that it reads in grey too
 _LEVEL = 0.5  # of a picture's largest evidence; the contour is drawn there
+_FAINT, _STRONG = 0.3, 0.65  # shares of the colour: where nothing speaks, the picture itself is seen
+_SHARPNESS = 1.25  # photographs compress badly
 _SIDE = 96  # dots along a panel, at least
 
 
@@ -33,8 +35,8 @@ def attention(
 ) -> Picture:
     """Show pictures above, and below them where each speaks for a class.
 
-    The lighter the overlay the more evidence; a line encloses where it is more than half of that picture's
-    largest. A picture without evidence stays dark.
+    The lighter and stronger the colour the more evidence; a line parts where it is more than half of that
+    picture's largest from where it is less. Where nothing speaks the picture is seen in grey, with a tinge.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def attention(
             axes.axis("off")
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
-    return Picture(figure, alt or _words(split, chosen, spoken, shares))
+    return Picture(figure, alt or _words(split, chosen, spoken, shares), sharpness=_SHARPNESS)
 
 
 def _checked(split: Split, maps: np.ndarray) -> np.ndarray:
@@ -109,11 +111,11 @@ def _spoken_for(split: Split, predictions: np.ndarray | None, classes: np.ndarra
     if (
         spoken.shape != (len(split),)
         or spoken.dtype.kind not in "iu"
-        or spoken.max() >= len(split.class_names)
+        or (spoken.size and not 0 <= spoken.min() <= spoken.max() < len(split.class_names))
     ):
         raise BadInput(
             f"classes of shape {spoken.shape} and type {spoken.dtype} for {len(split)} pictures of "
-            f"{len(split.class_names)} classes.",
+            f"{len(split.class_names)} classes, or one beyond 0 to {len(split.class_names) - 1}.",
             "Give one class number per picture, or one for all.",
         )
     return spoken
@@ -128,7 +130,8 @@ def _overlay(axes: Any, image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     grey = grey.repeat(times, axis=0).repeat(times, axis=1)
     fine = _enlarged(heat, grey.shape)
     tint = colormaps[_COLOURS](fine)[:, :, :3]
-    axes.imshow(0.45 * grey[:, :, None] + 0.55 * tint, interpolation="nearest")
+    strength = (_FAINT + (_STRONG - _FAINT) * fine)[:, :, None]
+    axes.imshow((1 - strength) * grey[:, :, None] + strength * tint, interpolation="nearest")
     if fine.max() > _LEVEL > fine.min():
         for colour, width in (("0.1", 2.6), ("white", 1.2)):
             axes.contour(fine, levels=[_LEVEL], colors=[colour], linewidths=width)
