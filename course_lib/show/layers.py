@@ -106,7 +106,7 @@ def _heat(
                 ha="center",
                 va="center",
                 fontsize=9 if max(values.shape) <= 7 else 8,
-                color="white" if value > 0.55 else "0.15",
+                color="white" if value > 0.67 else "0.15",
             )
     else:
         figure.colorbar(image, ax=axes, format=_percent, shrink=0.8)
@@ -122,7 +122,7 @@ def _with_itself(axes: Any, same: Mapping[str, float]) -> None:
     axes.plot(range(len(same)), list(same.values()), marker="o", color=PALETTE[0])
     _slanted(axes, tuple(same))
     axes.set_xlim(-0.5, len(same) - 0.5)
-    axes.set_ylim(min(0.0, *same.values()) if len(same) > 1 else 0.0, 1.04)
+    axes.set_ylim(min(0.0, *same.values()) * 1.1, 1.04)  # a debiased one may be below 0
     axes.yaxis.set_major_formatter(_percent)
     axes.set_title("CKA of each layer with itself")
 
@@ -183,13 +183,15 @@ def weight_movement(
     finite = [v for v in (*learnt.values(), *gathered.values()) if math.isfinite(v)]
     longest = max(finite, default=0.0) or 1.0
     with styled():
-        figure, ((axes,),) = panels(figsize=(7.2, 1.3 + (0.46 if some else 0.3) * len(blocks)))
+        figure, ((axes,),) = panels(
+            figsize=(7.2, 1.3 + (0.3 + 0.46 * len(blocks) if some else 0.3 * len(blocks)))
+        )
         places = {block: float(-k) for k, block in enumerate(blocks)}
         offset = 0.2 if some else 0.0
         _movement_bars(axes, learnt, places, longest, offset, style=0, name="weights")
         if some:
             _movement_bars(axes, gathered, places, longest, -offset, style=1, name="BatchNorm statistics")
-            axes.legend(loc="lower right" if _short_below(learnt, longest) else "upper right")
+            figure.legend(loc="outside lower center", ncols=2)
         axes.set_yticks(list(places.values()), blocks)
         axes.set_ylim(-len(blocks) + 0.4, 0.6)
         axes.set_xlim(0, 1.16 * longest)
@@ -249,11 +251,6 @@ def _movement_bars(
             label=name if k == 0 else None,
         )
         axes.text(length + 0.012 * longest, place, relative_words(value), va="center", fontsize=9)
-
-
-def _short_below(moved: Mapping[str, float], longest: float) -> bool:
-    """Tell whether the lower right corner is free for a legend."""
-    return all(value < 0.5 * longest for value in list(moved.values())[-3:])
 
 
 def _movement_words(
