@@ -101,10 +101,8 @@ def test_values_can_be_read_on_their_colour():
     image = heat.images[0]
     for text in heat.texts:
         column, row = (int(at) for at in text.get_position())
-        ground, ink = (
-            luminance(image.to_rgba(image.get_array())[row, column, :3]),
-            luminance(text.get_color()),
-        )
+        ground = luminance(image.to_rgba(image.get_array())[row, column, :3])
+        ink = luminance(text.get_color())
         assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) > 3.5
 
 
