@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from course_lib.measure.audit import Audit, AuditRow, audit
+from course_lib.measure.budget import Machine, Plan, Rate, plan, predict
 from course_lib.measure.calibration import (
     Reliability,
     Scaled,
@@ -43,11 +44,14 @@ __all__ = [
     "Curve",
     "Interval",
     "LabelsSaved",
+    "Machine",
     "Movement",
     "MovementRow",
+    "Plan",
     "Point",
     "ProxyADistance",
     "RankCorrelation",
+    "Rate",
     "Reliability",
     "Report",
     "Scaled",
@@ -75,6 +79,8 @@ __all__ = [
     "mmd",
     "movement",
     "nce",
+    "plan",
+    "predict",
     "proxy_a_distance",
     "rank_correlation",
     "reliability",

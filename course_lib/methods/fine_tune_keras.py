@@ -262,7 +262,7 @@ def fine_tune(
         Stop when validation has not improved for so many epochs.
     precision : {"float32", "mixed_bfloat16", "mixed_float16"}
         Lower precision gains on GPUs and on processors with matrix units; elsewhere it costs
-        (`measure.machine` measures it).
+        (`methods.machine` measures it).
     cache_trunk : bool
         False computes the frozen part anew in each step: the same result, slower, in less memory.
     seed : int
