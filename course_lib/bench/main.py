@@ -7,6 +7,8 @@ from pathlib import Path
 
 from course_lib.bench import comparisons, fine_tuning
 from course_lib.bench.figures import Figure, report_lines, to_json, write_readme
+from course_lib.bench.solar import solar
+from course_lib.bench.transferability import transferability
 from course_lib.errors import BadInput
 
 COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
@@ -16,6 +18,8 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "minute": comparisons.minute,
     "memory": comparisons.memory,
     "fine_tuning": fine_tuning.fine_tuning,
+    "transferability": transferability,
+    "solar": solar,
 }
 
 
