@@ -67,15 +67,17 @@ class Setting:
 
 def _places(notebooks: tuple[int, ...], folder: Path) -> str:
     """Return links to the notebooks that are there, and a promise of the others."""
-    there, later = [], []
-    for number in notebooks:
-        found = sorted(folder.glob(f"{number:02d}_*.ipynb"))
-        if found:
-            there.append(f"[notebook {number:02d}]({found[0].name})")
-        else:
-            later.append(f"notebook {number:02d}")
-    promised = [f"{' and '.join(later)}, in a later edition"] if later else []
-    return "; ".join([*([" and ".join(there)] if there else []), *promised])
+    found = {number: sorted(folder.glob(f"{number:02d}_*.ipynb")) for number in notebooks}
+    links = [f"[notebook {number:02d}]({paths[0].name})" for number, paths in found.items() if paths]
+    later = [f"{number:02d}" for number, paths in found.items() if not paths]
+    parts = [_listed(links)] if links else []
+    if later:
+        parts.append(f"notebook{'s' if len(later) > 1 else ''} {_listed(later)}, in a later edition")
+    return "; ".join(parts)
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 SETTINGS = {

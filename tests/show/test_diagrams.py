@@ -126,7 +126,8 @@ def test_advice_links_to_notebooks_that_are_there(tmp_path):
     (tmp_path / "07_other_domains.ipynb").write_text("{}")
     text = SETTINGS["transductive"].text(tmp_path)
     assert "[notebook 07](07_other_domains.ipynb)" in text
-    assert "; notebook 09 and notebook 10, in a later edition" in text
+    assert "; notebooks 09 and 10, in a later edition" in text
+    assert "notebooks 07, 09 and 10, in" in SETTINGS["transductive"].text(tmp_path / "none")
     assert text.startswith("**Transductive transfer: domain adaptation** (直推式迁移学习，域适应).\n")
     assert ": not on the map of 2010." in SETTINGS["zero_shot"].text(tmp_path)
 
