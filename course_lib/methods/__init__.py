@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from course_lib.methods.fine_tune_keras import FineTuned, fine_tune
     from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
-    from course_lib.methods.speed import machine
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
     from course_lib.methods.scratch import scratch_cnn
     from course_lib.methods.simple import knn, majority, nearest_mean
+    from course_lib.methods.speed import machine
 
 _HOME = {
     "Classifier": "classifier",

@@ -169,7 +169,7 @@ class FineTuned(Classifier):
         x = checked_pictures(as_examples(data))
         body = self._body
         there = {layer.name for layer in body.upper.layers}
-        names = [layer if layer in there else body.points.get(layer, layer) for layer in layers]
+        names = [body.points.get(layer, layer) for layer in layers]  # a layer may be called like its block
         missing = [layer for layer, name in zip(layers, names, strict=True) if name not in there]
         if missing:
             raise BadInput(
@@ -177,12 +177,14 @@ class FineTuned(Classifier):
                 f"Choose among {', '.join(body.blocks)}.",
             )
         self._load()
-        part = keras.Model(body.upper.input, [body.upper.get_layer(name).output for name in names])
+        # `upper` has an input of its own; its layers' outputs belong to the whole network's graph
+        start = body.model.get_layer(body.cut).output if body.cut else body.model.input
+        part = keras.Model(start, {name: body.model.get_layer(name).output for name in names})
         found: list[list[np.ndarray]] = [[] for _ in names]
         for first in range(0, len(x), body.trunk.batch):
             outputs = part(body.trunk(x[first : first + body.trunk.batch]), training=False)
-            for kept, output in zip(found, outputs, strict=True):
-                kept.append(np.asarray(keras.ops.convert_to_numpy(output), np.float32))
+            for kept, name in zip(found, names, strict=True):
+                kept.append(np.asarray(keras.ops.convert_to_numpy(outputs[name]), np.float32))
         return {layer: np.concatenate(kept) for layer, kept in zip(layers, found, strict=True)}
 
     def _load(self) -> None:
