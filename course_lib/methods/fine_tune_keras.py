@@ -326,6 +326,7 @@ def fine_tune(
     x_val = checked_pictures(task.validation)
     if cached(recipe):  # computed here, so that the first epoch's clock is about training
         body.trunk.activations(x_val, recipe.views[:1])
+    body.holds = None  # from here on it is nobody's, whatever goes wrong
     head = _first_head(init, body, encoder, task, recipe)
     first = {**body.start, f"{CLASSIFIER}/kernel": head.weights, f"{CLASSIFIER}/bias": head.bias}
     networks.assign(body.model, first)

@@ -136,6 +136,7 @@ class Trainer:
         self.steps = math.ceil(len(targets) / self.batch_size)
         self.done = Progressed()
         self._resumed: dict[str, np.ndarray] | None = None
+        self._token = object()  # whose compilation the body has; an id could be given again
         self._saved = time.monotonic()
 
     def run(self, live: Any) -> Progressed:
@@ -235,7 +236,7 @@ class Trainer:
 
         body, recipe = self.body, self.recipe
         key = (blocks, recipe.batch_norm, recipe.depth_decay, self.batch_size)
-        mine = (*key, id(self))
+        mine = (*key, self._token)
         if body.compiled == mine:
             return False
         moving = body.declare(blocks, recipe.batch_norm)

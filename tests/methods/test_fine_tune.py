@@ -355,7 +355,7 @@ def test_a_loss_that_runs_away_keeps_the_last_good_weights(encoder, task, monkey
     assert np.isfinite(kept.predict_proba(task.test)).all()
 
 
-def test_out_of_memory_says_what_to_lower(encoder, task, monkeypatch) -> None:
+def test_out_of_memory_says_what_to_lower(encoder, task, tuned, monkeypatch) -> None:
     class ResourceExhaustedError(Exception):
         pass
 
@@ -363,8 +363,10 @@ def test_out_of_memory_says_what_to_lower(encoder, task, monkeypatch) -> None:
         raise ResourceExhaustedError("OOM when allocating tensor")
 
     monkeypatch.setattr(keras.Model, "train_on_batch", full)
+    before = tuned.predict_proba(task.test)
     with pytest.raises(OutOfMemory, match="Lower batch_size first"):
-        methods.fine_tune(encoder, task, **SETTINGS)
+        methods.fine_tune(encoder, task, **{**SETTINGS, "init": "random"})
+    assert np.array_equal(tuned.predict_proba(task.test), before), "an earlier fit must not suffer"
 
 
 @pytest.mark.parametrize(
