@@ -232,7 +232,7 @@ def bars(
             )
             axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
             axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
-            axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:.0%}", va="center")
+            axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:z.0%}", va="center")
         _reference(axes, reference, reference_name, horizontal=False)
         axes.set_yticks(places, names)
         axes.set_xlim(0, 1.08)
@@ -240,7 +240,7 @@ def bars(
         axes.grid(axis="y", visible=False)
         axes.set_title(title, pad=6 if reference is None else 20)
     told = "; ".join(
-        f"{name} {s.value:.0%} (95% interval {s.low:.0%} to {s.high:.0%})"
+        f"{name} {s.value:z.0%} (95% interval {s.low:z.0%} to {s.high:z.0%})"
         for name, s in zip(names, values, strict=True)
     )
     return Picture(figure, alt or f"{title or 'Scores'}: {told}.")
