@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ LARGEST = 48  # pixels
 MOST_ROUNDS = 30
 FEWEST_STEPS = 40
 PATIENCE = 4
+WIDTH = 64  # of the dense layer below the last
 
 
 def scratch_cnn(
@@ -70,15 +72,41 @@ def scratch_cnn(
     BadInput
         When the examples are not pictures, below 18 pixels, of one class only, or validation is empty.
     """
+    return trained(task, epochs=epochs, seed=seed, pixels=pixels, name=name)
+
+
+def trained(
+    task: Task,
+    *,
+    epochs: int | None,
+    seed: int,
+    name: str,
+    pixels: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    first: Sequence[np.ndarray] = (),
+    patience: int | None = PATIENCE,
+) -> ScratchClassifier:
+    """Train the small CNN, from nothing or from layers that were learnt elsewhere; see `scratch_cnn`.
+
+    Parameters
+    ----------
+    shape : tuple of int, optional
+        Height, width and channels that the network sees. Default: as `pixels` says.
+    first : sequence of numpy.ndarray
+        Weights to begin with, from the input on; layers beyond them begin at random.
+    patience : int or None
+        Rounds without a better score on validation until it stops. None: all rounds are trained and the last
+        weights kept, whatever validation says.
+    """
     quiet_tensorflow()  # before the clock starts: importing is not training
     start = time.perf_counter()
     need_two_classes(task.train.y)
     need_validation(task.validation.y)
     if epochs is not None and epochs < 1:
         raise BadInput(f"epochs={epochs}.", "Give 1 or more, or None for early stopping alone.")
-    shape = _shape(task.train.x, pixels)
-    workshop = _workshop(shape, task.classes)
-    x = _resized(task.train.x, shape)
+    sees = shape or _shape(task.train.x, pixels)
+    workshop = _workshop(sees, task.classes)
+    x = _resized(task.train.x, sees)
     y = task.train.y.astype(np.int32)
     steps = max(math.ceil(len(y) / BATCH), FEWEST_STEPS)
     validation = task.validation
@@ -88,10 +116,12 @@ def scratch_cnn(
         validation = validation.take(stratified_rows(validation.y, room, seed=seed))
     weights, best, rounds = workshop.train(
         (x, y),
-        (_resized(validation.x, shape), validation.y.astype(np.int32)),
+        (_resized(validation.x, sees), validation.y.astype(np.int32)),
         steps,
         epochs or MOST_ROUNDS,
         seed,
+        first,
+        patience,
     )
     chosen = {"round": best, "steps": best * steps, "rounds": rounds}
     seconds = {"fit": time.perf_counter() - start}
@@ -114,6 +144,15 @@ class ScratchClassifier(Classifier):
         super().__init__(name, task, parameters_trained=count, seconds=seconds, chosen=chosen)
         self._workshop = workshop
         self.weights = weights
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that the network sees."""
+        return self._workshop.shape
+
+    def features(self, data: Data) -> np.ndarray:
+        """Return what the last layer reads of pictures of any size, ``(n, 64)`` float32, not negative."""
+        return self._workshop.features(_resized(as_examples(data), self.shape), self.weights)
 
     def predict_proba(self, data: Data) -> np.ndarray:
         """Return class probabilities ``(n, k)`` of pictures of any size."""
@@ -178,7 +217,7 @@ def _network(shape: tuple[int, int, int], classes: int, seed: int) -> Any:
             layers.MaxPooling2D(),
             layers.Conv2D(64, 3, activation="relu", kernel_initializer=first(2)),
             layers.Flatten(),
-            layers.Dense(64, activation="relu", kernel_initializer=first(3)),
+            layers.Dense(WIDTH, activation="relu", kernel_initializer=first(3)),
             layers.Dense(classes, kernel_initializer=first(4)),
         ]
     )
@@ -225,6 +264,12 @@ class _Workshop:
 
         self._train_round = tf.function(train_round, input_signature=[pictures, labels, rounds])
         self._log_p = tf.function(log_p, input_signature=[pictures])
+        below = keras.Model(self.model.inputs, self.model.layers[-2].output)
+
+        def last(x: Any) -> Any:
+            return below(tf.cast(x, tf.float32), training=False)
+
+        self._last = tf.function(last, input_signature=[pictures])
 
     def train(
         self,
@@ -233,13 +278,19 @@ class _Workshop:
         steps: int,
         rounds: int,
         seed: int,
+        first: Sequence[np.ndarray] = (),
+        patience: int | None = PATIENCE,
     ) -> tuple[list[np.ndarray], int, int]:
-        """Return the best round's weights, which round it was (from 1), and how many were trained."""
+        """Return the best round's weights, which round it was (from 1), and how many were trained.
+
+        Without patience, the last round's.
+        """
         import tensorflow as tf
 
         from course_lib.show import progress
 
-        self.model.set_weights(_network(self.shape, self.classes, seed).get_weights())
+        fresh = _network(self.shape, self.classes, seed).get_weights()
+        self.model.set_weights([*first, *fresh[len(first) :]])
         for variable, value in zip(self.optimiser.variables, self._fresh, strict=True):
             variable.assign(value)
         x, y = tf.constant(train[0]), tf.constant(train[1])
@@ -248,19 +299,27 @@ class _Workshop:
         done = 0
         for done in progress(range(1, rounds + 1), "training from scratch", unit="round"):
             self._train_round(x, y, tf.constant(_batches(len(y), steps, rng)))
+            if patience is None:
+                continue
             log_p = self._scored(validation[0])
             accuracy = float((log_p.argmax(axis=1) == validation[1]).mean())
             score = accuracy, float(log_p[np.arange(len(log_p)), validation[1]].mean())
             if score > best:
                 best, best_round, weights = score, done, self.model.get_weights()
-            elif done - best_round >= PATIENCE:
+            elif done - best_round >= patience:
                 break
-        return weights, best_round, done
+        return (weights, best_round, done) if patience else (self.model.get_weights(), done, done)
 
     def predict_proba(self, x: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
         """Return class probabilities ``(n, k)`` float32 of resized pictures under `weights`."""
         self.model.set_weights(weights)
         return np.asarray(np.exp(self._scored(x)))
+
+    def features(self, x: np.ndarray, weights: list[np.ndarray], size: int = 256) -> np.ndarray:
+        """Return what the last layer reads, ``(n, 64)`` float32, of resized pictures under `weights`."""
+        self.model.set_weights(weights)
+        parts = [self._last(x[i : i + size]).numpy() for i in range(0, len(x), size)]
+        return np.concatenate(parts) if parts else np.empty((0, WIDTH), np.float32)
 
     def _scored(self, x: np.ndarray, size: int = 256) -> np.ndarray:
         parts = [self._log_p(x[i : i + size]).numpy() for i in range(0, len(x), size)]

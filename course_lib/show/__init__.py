@@ -16,6 +16,7 @@ from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
 from course_lib.show.reliability import reliability
+from course_lib.show.scatter import scatter
 from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
 from course_lib.show.shift import shift
 from course_lib.show.style import chinese_font, styled
@@ -47,6 +48,7 @@ __all__ = [
     "recall_per_class",
     "reliability",
     "say",
+    "scatter",
     "setting_of",
     "shares",
     "shift",
