@@ -285,7 +285,7 @@ class GuideTuned(Classifier):
         self,
         name: str,
         task: Task,
-        predict: Inputs,
+        network: _Whole,
         *,
         audit: Audit,
         start: Mapping[str, np.ndarray],
@@ -297,11 +297,74 @@ class GuideTuned(Classifier):
         super().__init__(name, task, parameters_trained=learnt, seconds={"fit": spent})
         self.audit, self.history = audit, tuple(history)
         self.start, self.weights = dict(start), dict(weights)
-        self._predict = predict
+        self._task, self._network = task, network
 
     def predict_proba(self, data: Data) -> np.ndarray:
         """Return class probabilities ``(n, k)`` of pictures."""
-        return softmax(self._predict(data))
+        self._network.assign(self.weights)
+        return softmax(self._network.logits(data))
+
+    def with_start_statistics(self) -> GuideTuned:
+        """Return the same weights with the statistics from before the fit: what they alone have done."""
+        old = {key: value for key, value in self.start.items() if _is_statistic(key)}
+        return GuideTuned(
+            f"{self.name}, statistics put back",
+            self._task,
+            self._network,
+            audit=self.audit,
+            start=self.start,
+            weights={**self.weights, **old},
+            history=self.history,
+        )
+
+
+class _Whole:
+    """An ImageNet network below a new last layer, called as the guides call it."""
+
+    def __init__(self, encoder: ImageEncoder, head: LinearHead, batch_size: int) -> None:
+        import keras
+
+        self.base, self._preprocess = encoder.network_copy()
+        self.last = keras.layers.Dense(len(head.bias), name=networks.CLASSIFIER)
+        pixels = keras.Input((encoder.pixels, encoder.pixels, 3))
+        self.model = keras.Model(pixels, self.last(self.base(pixels, training=False)))
+        self.last.set_weights([head.weights, head.bias])
+        self._pixels, self._batch = encoder.pixels, batch_size
+
+    def unfreeze(self, learning_rate: float, protect: bool) -> None:
+        """Make everything trainable, save the normalisations where they are protected, and compile."""
+        import keras
+
+        self.base.trainable = True
+        for layer in self.base.layers:
+            if protect and networks.is_batch_norm(layer):
+                layer.trainable = False
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(keras.optimizers.Adam(learning_rate), loss, jit_compile=False)
+
+    def seen(self, data: Data) -> np.ndarray:
+        """Return pictures as the network takes them, float32."""
+        x = self._preprocess(resized(checked_pictures(data), self._pixels))
+        return np.asarray(x, np.float32)
+
+    def logits(self, data: Data) -> np.ndarray:
+        """Return logits ``(n, k)`` float32."""
+        x, size = checked_pictures(data), self._batch
+        parts = [full_batch(self.model, self.seen(x[i : i + size]), size) for i in range(0, len(x), size)]
+        return np.concatenate(parts) if parts else np.empty((0, self.last.units), np.float32)
+
+    def _variables(self) -> dict[str, Any]:
+        own = {f"{networks.CLASSIFIER}/{variable.name}": variable for variable in self.last.variables}
+        return {**networks.named_variables(self.base), **own}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Return copies of all weights and statistics."""
+        return {key: np.array(variable.numpy()) for key, variable in self._variables().items()}
+
+    def assign(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Give the network these weights."""
+        for key, variable in self._variables().items():
+            variable.assign(weights[key])
 
 
 def guide_fine_tune(
@@ -348,57 +411,29 @@ def guide_fine_tune(
     BadInput
         When the probe is not a linear one on this encoder.
     """
-    import keras
-
     head = probe.head
     if not isinstance(head, LinearHead) or head.weights.shape != (encoder.dim, task.classes):
         raise BadInput(
             f"probe={probe.name!r} is not a linear head of {(encoder.dim, task.classes)}.",
             "Give methods.linear_probe(encoder, task) on the same encoder and classes.",
         )
-    base, preprocess = encoder.network_copy()
-    base.trainable = True
-    if protect:
-        for layer in base.layers:
-            if networks.is_batch_norm(layer):
-                layer.trainable = False
-    pixels = keras.Input((encoder.pixels, encoder.pixels, 3))
-    last = keras.layers.Dense(task.classes, name=networks.CLASSIFIER)
-    model = keras.Model(pixels, last(base(pixels, training=False)))
-    last.set_weights([head.weights, head.bias])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(learning_rate), loss, jit_compile=False)
-
-    def seen(data: Data) -> np.ndarray:
-        return np.asarray(preprocess(resized(checked_pictures(data), encoder.pixels)), np.float32)
-
-    def predict(data: Data) -> np.ndarray:
-        x = checked_pictures(data)
-        parts = [
-            full_batch(model, seen(x[i : i + batch_size]), batch_size) for i in range(0, len(x), batch_size)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, task.classes), np.float32)
-
-    start = _all_weights(base, last)
-    history = _fit(model, seen(_checked(task.train, task)), task.train.y, epochs, seed, batch_size)
-    weights = _all_weights(base, last)
+    quiet_tensorflow()
+    network = _Whole(encoder, head, batch_size)
+    network.unfreeze(learning_rate, protect)
+    start = network.weights()
+    x, y = network.seen(_checked(task.train, task)), task.train.y
+    history = _fit(network.model, x, y, epochs, seed, batch_size)
+    weights = network.weights()
     meant = [key for key in start if not _is_statistic(key) and not (protect and _is_norm(key))]
     return GuideTuned(
         name or ("guide recipe, statistics protected" if protect else "guide recipe"),
         task,
-        predict,
+        network,
         audit=audit(start, weights, trained=meant, block_of=networks.block_of),
         start=start,
         weights=weights,
         history=history,
     )
-
-
-def _all_weights(base: Any, last: Any) -> dict[str, np.ndarray]:
-    own = {
-        f"{networks.CLASSIFIER}/{variable.name}": np.array(variable.numpy()) for variable in last.variables
-    }
-    return {**networks.weights_of(base), **own}
 
 
 def _is_statistic(key: str) -> bool:

@@ -177,6 +177,15 @@ def test_the_flag_of_each_layer_keeps_them(encoder, task, probe) -> None:
     assert not np.array_equal(kept.start["stem/kernel"], kept.weights["stem/kernel"])
 
 
+def test_statistics_put_back_are_the_old_ones_below_the_new_weights(guided, task) -> None:
+    back = guided.with_start_statistics()
+    for name, value in back.weights.items():
+        assert np.array_equal(value, (guided.start if "moving_" in name else guided.weights)[name])
+    before = guided.predict_proba(task.test)
+    assert np.abs(back.predict_proba(task.test) - before).max() > 1e-6
+    assert np.array_equal(guided.predict_proba(task.test), before), "each predicts with its own"
+
+
 def test_the_encoder_stays_as_it_is_and_costs_are_counted(encoder, task, guided, probe) -> None:
     assert np.array_equal(guided.start["stem/kernel"], networks.weights_of(encoder.model)["stem/kernel"])
     assert np.array_equal(guided.start["classifier/kernel"], probe.head.weights)
