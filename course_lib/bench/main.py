@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from course_lib.bench import comparisons, fine_tuning
+from course_lib.bench import comparisons
 from course_lib.bench.figures import Figure, report_lines, to_json, write_readme
+from course_lib.bench.fine_tuning import fine_tuning
+from course_lib.bench.planner import planner
 from course_lib.bench.solar import solar
 from course_lib.bench.transferability import transferability
 from course_lib.errors import BadInput
@@ -17,7 +19,8 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "probe": comparisons.probe,
     "minute": comparisons.minute,
     "memory": comparisons.memory,
-    "fine_tuning": fine_tuning.fine_tuning,
+    "fine_tuning": fine_tuning,
+    "planner": planner,
     "transferability": transferability,
     "solar": solar,
 }
