@@ -317,8 +317,13 @@ class ImageEncoder:
         BadInput
             For networks without their classifier, and for features of several layers.
         """
+        self._built.classifier_weights()  # refused before anything is computed
+        return self.probabilities_of(self.encode(data, **options))
+
+    def probabilities_of(self, features: np.ndarray) -> np.ndarray:
+        """Return what `source_probabilities` says of pictures with these features ``(n, dim)``."""
         weights, bias = self._built.classifier_weights()
-        logits = self.encode(data, **options) @ weights + bias
+        logits = features @ weights + bias
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=1, keepdims=True)
