@@ -1,46 +1,94 @@
-"""The solar cells' bench: its kernel machine on known answers; that it runs is tested with the others."""
+"""The solar cells' bench on known answers: test labels steer nothing, done splits are kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from course_lib import tasks
-from course_lib.bench import solar
+from course_lib.bench import solar, solar_recipe
+from course_lib.bench.solar_recipe import Cells, Settings
 
 
-def cells_of(rng: np.random.Generator, x: np.ndarray, y: np.ndarray) -> tuple[solar.Features, tasks.Task]:
-    """Return features and a task whose labels are `y`, in the place of real cells."""
+def made_up(x: np.ndarray, y: np.ndarray) -> tuple[Cells, tasks.Task]:
+    """Return features and a task of one kind whose labels are `y`."""
     real = tasks.solar_cells("mono", split="cells")
-    order = rng.permutation(len(y))
-    parts = {}
-    for name, rows in zip(("train", "validation", "test"), np.array_split(order, 3), strict=True):
-        ids = np.array([f"cell{row}" for row in rows])
-        parts[name] = replace(getattr(real, name), x=np.zeros((len(rows), 1)), y=y[rows], ids=ids)
+    names = np.array([f"mono/cell{row}" for row in range(len(y))])
+    order = np.random.default_rng(5).permutation(len(y))
+    parts = {
+        name: replace(getattr(real, name), x=np.zeros((len(rows), 1)), y=y[rows], ids=names[rows])
+        for name, rows in zip(("train", "validation", "test"), np.array_split(order, 3), strict=True)
+    }
     task = replace(real, **parts)
-    whole = solar._together(task)
-    order = np.array([int(name[4:]) for name in whole.ids])
-    return solar.Features(whole, x[order].astype(np.float32)), task
+    cells = object.__new__(Cells)
+    cells.cells = replace(task.train, x=np.zeros((len(y), 1)), y=y, ids=names)
+    cells.rows = {name: row for row, name in enumerate(names.tolist())}
+    cells.plain, cells.covariances = x.astype(np.float32), (x.astype(np.float32),)
+    return cells, task
+
+
+def accuracy(cells: Cells, task: tasks.Task, scores: np.ndarray) -> float:
+    return float(np.mean((scores > 0) == task.test.y))
 
 
 def test_the_kernel_machine_sees_what_no_straight_line_does() -> None:
     rng = np.random.default_rng(0)
     x = rng.choice([-1.0, 1.0], (300, 2)) + 0.2 * rng.standard_normal((300, 2))
-    features, task = cells_of(rng, x, (x.prod(axis=1) > 0).astype(np.int64))
-    assert solar.machine_accuracy(features, task) > 0.97
-    assert solar._probe_accuracy(features, task) < 0.8
+    cells, task = made_up(x, (x.prod(axis=1) > 0).astype(np.int64))
+    assert accuracy(cells, task, solar_recipe.kernel_scores(cells, task)) > 0.97
+    assert accuracy(cells, task, solar_recipe.probe_scores(cells, task)) < 0.8
 
 
 def test_test_labels_steer_nothing() -> None:
-    """With labels that say nothing, the score stays near what the larger class gives."""
     rng = np.random.default_rng(1)
-    features, task = cells_of(rng, rng.standard_normal((300, 5)), rng.integers(0, 2, 300))
-    assert solar.machine_accuracy(features, task) < 0.65
+    x, y = rng.standard_normal((300, 5)), rng.integers(0, 2, 300)
+    cells, task = made_up(x, y)
+    test = cells.of(task.test)
+    other = y.copy()
+    other[test] = 1 - other[test]
+    turned, same_task = made_up(x, other)
+    for scores in (solar_recipe.kernel_scores, solar_recipe.probe_scores):
+        assert np.array_equal(scores(cells, task), scores(turned, same_task))
 
 
-def test_squared_distances() -> None:
-    rng = np.random.default_rng(2)
-    a, b = rng.standard_normal((4, 6)), rng.standard_normal((3, 6))
-    by_hand = ((a[:, None] - b[None]) ** 2).mean(axis=2) / 2
-    assert np.allclose(solar._half_squares(a, b), by_hand)
+@pytest.fixture(scope="module")
+def few() -> Cells:
+    whole = tasks.solar_cells(split="cells")
+    cells = solar_recipe.together((whole.train, whole.validation, whole.test), "some").sample(150)
+    return Cells(cells, Settings().quick)
+
+
+def test_test_labels_do_not_steer_the_network_either(few) -> None:
+    task = tasks.solar_cells(split="cells", seed=1)
+    test = few.of(task.test)
+    before = solar_recipe.tuned_scores(few, task, test, seed=0)
+    y = np.array(few.cells.y)
+    y[test] = 1 - y[test]
+    turned = object.__new__(Cells)
+    turned.__dict__.update(few.__dict__, cells=replace(few.cells, y=y))
+    after = solar_recipe.tuned_scores(turned, task, test, seed=0)
+    assert np.allclose(before, after, atol=1e-6)
+    assert (np.abs(before) <= 1).all() and before.std() > 0.01
+    y = np.array(few.cells.y)
+    seen = few.of(task.train)
+    y[seen] = 1 - y[seen]
+    turned.__dict__.update(cells=replace(few.cells, y=y))
+    assert not np.allclose(before, solar_recipe.tuned_scores(turned, task, test, seed=0), atol=0.1)
+
+
+def test_every_cell_is_in_the_splits_once(few) -> None:
+    task = tasks.solar_cells(split="cells", seed=1)
+    rows = few.of(task.train, task.validation, task.test)
+    assert sorted(rows) == list(range(150))
+    kinds = [solar_recipe.of_kind(task, kind) for kind in ("mono", "poly")]
+    assert sum(len(few.of(part.test)) for part in kinds) == len(few.of(task.test))
+
+
+def test_done_splits_are_kept_for_the_same_settings_only(tmp_path) -> None:
+    path = tmp_path / "bench" / "solar.jsonl"
+    solar._Kept(path, Settings()).add("cells 0", {"seconds": 1.0})
+    assert solar._Kept(path, Settings()).known == {"cells 0": {"seconds": 1.0}}
+    assert solar._Kept(path, Settings(pixels=128)).known == {}
+    assert solar._Kept(None, Settings()).known == {}
