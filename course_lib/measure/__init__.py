@@ -24,6 +24,7 @@ from course_lib.measure.distance import (
     target_error_bound,
 )
 from course_lib.measure.facts import fact
+from course_lib.measure.long_runs import LongRun, long_run
 from course_lib.measure.movement import Movement, MovementRow, movement
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
@@ -44,6 +45,7 @@ __all__ = [
     "Curve",
     "Interval",
     "LabelsSaved",
+    "LongRun",
     "Machine",
     "Movement",
     "MovementRow",
@@ -75,6 +77,7 @@ __all__ = [
     "leep",
     "linear_cka",
     "log_me",
+    "long_run",
     "mean_score",
     "mmd",
     "movement",
