@@ -1,7 +1,8 @@
-"""The same task with something taken away: colour, or the sense of its labels."""
+"""The same task with something taken away: colour, the sense of its labels, or some of its classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -90,3 +91,59 @@ def shuffled_labels(task: Task, seed: int = 0) -> Task:
     rng = np.random.default_rng([seed, 6])
     train, validation = (replace(s, y=rng.permutation(s.y)) for s in (task.train, task.validation))
     return replace(task, name=f"{task.name}, shuffled labels", train=train, validation=validation)
+
+
+def some_classes(task: Task, names: Sequence[str]) -> Task:
+    """Return a task of some of its classes only, numbered anew in the order given.
+
+    Two halves of one task are a source and a target that look alike and have no class in common.
+
+    Parameters
+    ----------
+    task : Task
+    names : sequence of str
+        Two or more class names.
+
+    Returns
+    -------
+    Task
+
+    Raises
+    ------
+    BadInput
+        For a name that is no class of the task, one given twice, or fewer than two.
+
+    References
+    ----------
+    Yosinski, Clune, Bengio & Lipson (2014), "How transferable are features in deep neural networks?", who
+    halve ImageNet so.
+
+    Examples
+    --------
+    >>> from course_lib.tasks.handwriting import digits
+    >>> some_classes(digits(), "56789").train.counts
+    {'5': 104, '6': 103, '7': 102, '8': 101, '9': 103}
+    """
+    wanted = tuple(names)
+    lost = [name for name in wanted if name not in task.class_names]
+    if lost or len(set(wanted)) < max(len(wanted), 2):
+        raise BadInput(
+            f"Classes {', '.join(map(repr, wanted)) or 'none'}; expected two or more different ones "
+            f"of {task.name}" + (f", and {lost[0]!r} is none of them." if lost else "."),
+            f"There are {', '.join(task.class_names)}.",
+        )
+    old = np.array([task.class_names.index(name) for name in wanted])
+
+    def kept(split: Split) -> Split:
+        split = split.take(np.flatnonzero(np.isin(split.y, old)))
+        y = (split.y[:, None] == old).argmax(axis=1).astype(split.y.dtype)
+        return replace(split, y=y, class_names=wanted)
+
+    return replace(
+        task,
+        name=f"{task.name}, {len(wanted)} classes",
+        class_names=wanted,
+        train=kept(task.train),
+        validation=kept(task.validation),
+        test=kept(task.test),
+    )

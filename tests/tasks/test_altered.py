@@ -1,4 +1,4 @@
-"""Tasks without colour and without sense."""
+"""Tasks without colour, without sense, and without some of their classes."""
 
 from __future__ import annotations
 
@@ -56,3 +56,22 @@ def test_shuffled_labels_keep_their_shares_and_lose_their_sense() -> None:
     again, other = (tasks.shuffled_labels(task, seed=s) for s in (1, 2))
     assert np.array_equal(again.train.y, found.train.y)
     assert not np.array_equal(other.train.y, found.train.y)
+
+
+def test_some_classes_keep_their_pictures_and_take_new_numbers() -> None:
+    task = tasks.digits()
+    found = tasks.some_classes(task, ("7", "2"))
+    assert found.class_names == found.test.class_names == ("7", "2") and found.classes == 2
+    for name in PARTS:
+        split, before = getattr(found, name), getattr(task, name)
+        rows = np.flatnonzero((before.y == 7) | (before.y == 2))
+        assert np.array_equal(split.x, before.x[rows]) and np.array_equal(split.ids, before.ids[rows])
+        assert np.array_equal(split.y == 0, before.y[rows] == 7)
+        assert split.y.dtype == before.y.dtype
+    assert task.classes == 10
+
+
+@pytest.mark.parametrize("names", [("2", "x"), ("2", "2"), ("2",), ()])
+def test_some_classes_refuses_what_is_no_choice(names: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match=r"expected two or more different ones of digits"):
+        tasks.some_classes(tasks.digits(), names)
