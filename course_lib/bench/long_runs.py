@@ -90,10 +90,12 @@ def main(name: str, folder: Path = FOLDER) -> Path:
         "command": f"python -m course_lib.bench.long_runs {name}",
         "hardware": "",
         **machine(),
+        "note": "",
         "figures": [],
     }
     if path.exists():
-        content["figures"] = json.loads(path.read_text("utf8"))["figures"]
+        before = json.loads(path.read_text("utf8"))
+        content |= {name: before.get(name, content[name]) for name in ("note", "figures")}
     content["hardware"] = f"{content['cores']} cores, {content['system']} {content['machine']}, no GPU"
     known = [figure["setting"] for figure in content["figures"]]
     folder.mkdir(exist_ok=True)
