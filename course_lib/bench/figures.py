@@ -124,6 +124,33 @@ def to_json(figures: Sequence[Figure]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
+def join_kept(figures: Sequence[Figure], path: Path, order: Sequence[str]) -> list[Figure]:
+    """Return these figures among those kept in `path` from earlier runs, and keep them all.
+
+    Figures of a comparison replace its earlier ones. Those of another machine, or of other versions, are
+    dropped: a table tells of one machine.
+
+    Parameters
+    ----------
+    figures : sequence of Figure
+    path : pathlib.Path
+        A file of `to_json`; made where there is none.
+    order : sequence of str
+        Names of comparisons, as the table shall have them.
+    """
+    earlier: list[Figure] = []
+    if path.exists():
+        content = json.loads(path.read_text("utf8"))
+        found = [Figure(**figure) for figure in content.pop("figures")]
+        if content == machine():
+            new = {figure.name for figure in figures}
+            earlier = [figure for figure in found if figure.name not in new]
+    joined = sorted([*figures, *earlier], key=lambda figure: list(order).index(figure.name))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(to_json(joined), "utf8")
+    return joined
+
+
 def report_lines(figures: Sequence[Figure]) -> list[tuple[str, str, str, str]]:
     """Return rows (what, figure, against, goal) as text.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from course_lib.bench import comparisons
-from course_lib.bench.figures import Figure, report_lines, to_json, write_readme
+from course_lib.bench.figures import Figure, join_kept, report_lines, to_json, write_readme
 from course_lib.bench.fine_tuning import fine_tuning
 from course_lib.bench.planner import planner
 from course_lib.bench.solar import solar
@@ -24,6 +24,8 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "transferability": transferability,
     "solar": solar,
 }
+KEPT = Path("results/bench.json")
+"""What the table of the README is made of."""
 
 
 def main(
@@ -40,7 +42,7 @@ def main(
     quick : bool
         A few images and two repeats: whether it works, not how fast it is.
     readme : bool
-        Write the table into README.md here.
+        Write the table into README.md here, along with what `KEPT` has of other comparisons on this machine.
 
     Returns
     -------
@@ -70,5 +72,5 @@ def main(
         table.add_row(*row)
     console.print(table)
     if readme:
-        write_readme(figures, Path("README.md"))
+        write_readme(join_kept(figures, KEPT, list(COMPARISONS)), Path("README.md"))
     return 0

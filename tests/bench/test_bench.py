@@ -37,6 +37,18 @@ def test_work_of_a_known_network() -> None:
     assert comparisons.work_per_image(keras.Model(x, y)) == by_hand
 
 
+def test_figures_of_other_comparisons_on_this_machine_are_kept(tmp_path) -> None:
+    path, order = tmp_path / "results" / "bench.json", ["a", "b"]
+    old = [figures.Figure("b", "kept", 1.0, "s"), figures.Figure("a", "replaced", 2.0, "s")]
+    assert figures.join_kept(old, path, order) == old[::-1]
+    new = figures.Figure("a", "new", 3.0, "s")
+    assert figures.join_kept([new], path, order) == [new, old[0]]
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"cores": content["cores"] + 1}))
+    assert figures.join_kept([new], path, order) == [new]
+    assert len(json.loads(path.read_text())["figures"]) == 1
+
+
 def test_writes_json_and_the_readme(tmp_path) -> None:
     figure = bench.Figure(
         "a", "speed", 12.3, "s", "the usual way", 10.0, 9.0, 11.0, 0.8, 0.79, "10 ×", "a note"
