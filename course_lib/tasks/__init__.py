@@ -1,6 +1,6 @@
 """What is to be learnt: data with labels in three disjoint splits."""
 
-from course_lib.tasks.altered import grey, shuffled_labels, some_classes
+from course_lib.tasks.altered import grey, shrunk, shuffled_labels, some_classes
 from course_lib.tasks.catalogue import available, first_available, load, status
 from course_lib.tasks.cifar import cifar10, cifar100
 from course_lib.tasks.folder import image_folder
@@ -19,6 +19,7 @@ __all__ = [
     "grey",
     "image_folder",
     "load",
+    "shrunk",
     "shuffled_labels",
     "solar_cells",
     "some_classes",

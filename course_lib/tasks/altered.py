@@ -1,4 +1,4 @@
-"""The same task with something taken away: colour, the sense of its labels, or some of its classes."""
+"""The same task with something taken away: colour, pixels, the sense of its labels, some classes."""
 
 from __future__ import annotations
 
@@ -31,14 +31,7 @@ def grey(task: Task) -> Task:
     BadInput
         When the examples are not pictures.
     """
-    x = task.train.x
-    if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8:
-        raise BadInput(
-            f"{task.name} has examples of shape {x.shape[1:]} and type {x.dtype}; expected pictures "
-            "(height, width, 1 or 3) uint8.",
-            "Use a task of pictures, for instance tasks.cifar10().",
-        )
-    if x.shape[3] == 1:
+    if _checked(task).shape[3] == 1:
         return task
 
     def without(split: Split) -> Split:
@@ -51,6 +44,70 @@ def grey(task: Task) -> Task:
         validation=without(task.validation),
         test=without(task.test),
     )
+
+
+def shrunk(task: Task, by: int = 2) -> Task:
+    """Return a task of smaller pictures, each pixel the mean of a square of them.
+
+    Large photographs take a quarter of the memory at half their size, and a network that sees them
+    at fewer pixels loses next to nothing.
+
+    Parameters
+    ----------
+    task : Task
+        Pictures ``(n, height, width, 1 or 3)`` uint8.
+    by : int
+        How many times smaller each side becomes; both are multiples of it.
+
+    Returns
+    -------
+    Task
+        Pictures ``(n, height / by, width / by, 1 or 3)`` uint8.
+
+    Raises
+    ------
+    BadInput
+        When the examples are not pictures, or their sides are no multiples of `by`.
+
+    Examples
+    --------
+    >>> from course_lib.tasks import digits
+    >>> shrunk(digits(), 4).test.x.shape
+    (510, 2, 2, 1)
+    """
+    height, width, channels = _checked(task).shape[1:]
+    if by < 1 or height % by or width % by:
+        raise BadInput(
+            f"{task.name} has pictures of {height} × {width} pixels; they cannot be made {by} times smaller.",
+            "Choose a whole number that divides both sides.",
+        )
+
+    def small(split: Split) -> Split:
+        x = np.empty((len(split), height // by, width // by, channels), np.uint8)
+        for row, picture in enumerate(split.x):
+            squares = picture.reshape(height // by, by, width // by, by, channels)
+            x[row] = np.rint(squares.mean(axis=(1, 3)))
+        return replace(split, x=x)
+
+    return replace(
+        task,
+        name=f"{task.name}, {by} times smaller" if by > 1 else task.name,
+        train=small(task.train),
+        validation=small(task.validation),
+        test=small(task.test),
+    )
+
+
+def _checked(task: Task) -> np.ndarray:
+    """Return the training pictures."""
+    x = task.train.x
+    if x.ndim != 4 or x.shape[3] not in (1, 3) or x.dtype != np.uint8:
+        raise BadInput(
+            f"{task.name} has examples of shape {x.shape[1:]} and type {x.dtype}; expected pictures "
+            "(height, width, 1 or 3) uint8.",
+            "Use a task of pictures, for instance tasks.cifar10().",
+        )
+    return x
 
 
 def shades(x: np.ndarray) -> np.ndarray:

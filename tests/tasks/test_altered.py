@@ -44,6 +44,21 @@ def test_grey_leaves_grey_alone_and_refuses_what_is_no_picture() -> None:
         tasks.grey(replace(task, **flat))
 
 
+def test_shrunk_is_what_pillow_makes_of_it() -> None:
+    task = coloured()
+    found = tasks.shrunk(task)
+    for name in PARTS:
+        split, before = getattr(found, name), getattr(task, name)
+        assert split.x.shape == (len(before), 4, 4, 3) and split.x.dtype == np.uint8
+        assert np.array_equal(split.y, before.y) and np.array_equal(split.ids, before.ids)
+    theirs = np.asarray(Image.fromarray(task.test.x[3]).reduce(2))
+    assert np.abs(found.test.x[3].astype(int) - theirs).max() <= 1
+    assert found.name == "digits, 2 times smaller"
+    for by in (0, 3, 16):
+        with pytest.raises(BadInput, match=rf"8 × 8 pixels; they cannot be made {by} times smaller"):
+            tasks.shrunk(task, by)
+
+
 def test_shuffled_labels_keep_their_shares_and_lose_their_sense() -> None:
     task = tasks.digits()
     found = tasks.shuffled_labels(task, seed=1)
