@@ -86,7 +86,7 @@ class Comparison:
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
-            (row.method, str(row.seeds), str(row.score), _points(row.difference), row.verdict)
+            (row.method, str(row.seeds), str(row.score), in_points(row.difference), row.verdict)
             for row in self.rows
         ]
 
@@ -103,7 +103,8 @@ class Comparison:
         return html_table(caption, self._head(), self._cells())
 
 
-def _points(difference: Interval | None) -> str:
+def in_points(difference: Interval | None) -> str:
+    """Return a difference of accuracies in percentage points with its interval, or "" for none."""
     if difference is None:
         return ""
     value, low, high = (100 * v for v in (difference.value, difference.low, difference.high))
@@ -182,8 +183,8 @@ def _group_draws(
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Return each method's mean score, and its bootstrap draws ``(resamples,)``."""
     every = [report for group in groups.values() for report in group]
-    _same_examples(every)
-    by_examples = _example_draws(every, metric, resamples, seed)
+    same_examples(every)
+    by_examples = example_draws(every, metric, resamples, seed)
     rng = np.random.default_rng([seed, 1])
     shared: dict[int, np.ndarray] = {}  # as many seeds, the same seeds
     values, draws, at = {}, {}, 0
@@ -197,7 +198,8 @@ def _group_draws(
     return values, draws
 
 
-def _same_examples(reports: Sequence[Report]) -> None:
+def same_examples(reports: Sequence[Report]) -> None:
+    """Raise `BadInput` when reports are not about the same examples in the same order."""
     first = reports[0]
     for other in reports[1:]:
         if not (np.array_equal(other.ids, first.ids) and np.array_equal(other.labels, first.labels)):
@@ -208,7 +210,7 @@ def _same_examples(reports: Sequence[Report]) -> None:
             )
 
 
-def _example_draws(reports: Sequence[Report], metric: str, resamples: int, seed: int) -> np.ndarray:
+def example_draws(reports: Sequence[Report], metric: str, resamples: int, seed: int) -> np.ndarray:
     """Return ``(resamples, reports)`` scores, every report on the same resampled examples.
 
     A draw is a count per example. Multiplied with the indicators "is of class c", "is said to be c" and

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.compare import _example_draws, _points, _same_examples
+from course_lib.measure.compare import example_draws, in_points, same_examples
 from course_lib.measure.curve import learning_curve
 from course_lib.measure.report import METRICS, Interval, Predictor, Report, check_metric, html_table
 from course_lib.tasks.task import Split, Task
@@ -127,7 +127,7 @@ class Verdict:
                 f"{row.labels:,}" if row.labels else "?",
                 f"{row.seconds:.1f}",
                 str(row.score),
-                _points(row.difference),
+                in_points(row.difference),
                 row.verdict,
             )
             for row in self.rows
@@ -369,8 +369,8 @@ def _per_seed(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], int]:
     """Return per method the scores ``(s,)`` and their draws ``(resamples, s)``, and how many examples."""
     every = [report for group in groups.values() for report in group]
-    _same_examples(every)
-    drawn = _example_draws(every, metric, resamples, seed)
+    same_examples(every)
+    drawn = example_draws(every, metric, resamples, seed)
     values, draws, at = {}, {}, 0
     for name, group in groups.items():
         values[name] = np.array([report.score(metric).value for report in group])
