@@ -175,7 +175,7 @@ def tuned_scores(cells: Cells, task: Task, test: np.ndarray, seed: int) -> np.nd
     trainer = Trainer(
         body,
         recipe,
-        _Batches(cells, seen),  # type: ignore[arg-type]
+        _Batches(cells, seen),
         wanted.astype(np.float32),
         np.ones(len(seen), np.float32),
         lambda: (float(next(epoch)), 0.0),  # later is better

@@ -104,7 +104,8 @@ class Trainer:
     body : Body
         With its starting weights in place.
     recipe : Recipe
-    source : Source
+    source : callable
+        A `Source`, or what else turns rows and a generator into a batch.
     targets : numpy.ndarray
         ``(n, k)`` float32, smoothed.
     sample_weight : numpy.ndarray
@@ -121,7 +122,7 @@ class Trainer:
         self,
         body: Body,
         recipe: Recipe,
-        source: Source,
+        source: Callable[[np.ndarray, np.random.Generator], np.ndarray],
         targets: np.ndarray,
         sample_weight: np.ndarray,
         judge: Callable[[], tuple[float, float]],
