@@ -20,7 +20,7 @@ PUBLISHED = {"mono": 90.3, "poly": 89.7}
 
 
 def solar(quick: bool = False) -> list[Figure]:
-    """Judge a recipe on ten splits cell by cell and on the split by module; takes an hour on two cores.
+    """Judge a recipe on ten splits cell by cell and on the split by module; takes 40 minutes on two cores.
 
     Splits that are done are kept in the cache folder, so that an interrupted run goes on.
     """

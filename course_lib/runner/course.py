@@ -23,7 +23,7 @@ from course_lib.runner.progress import RunProgress
 from course_lib.runner.results import facts_of, write_results
 from course_lib.runner.state import Record, State, only_one, write_atomically
 
-BUDGETS = (("these notebooks", ("00", "01", "04"), 20, 6), ("the whole course", (), 35, 15))
+BUDGETS = (("notebooks 00, 01 and 04", ("00", "01", "04"), 20, 6), ("the whole course", (), 35, 15))
 """Name, numbers of the notebooks, minutes cold (with set-up) and warm, on two cores."""
 
 
