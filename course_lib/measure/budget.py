@@ -162,8 +162,9 @@ class Plan:
         ]
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {label:<24}{value}" for label, value in self._rows())
-        return f"Plan for {self.task}\n{rows}"
+        rows = self._rows()
+        width = max(len(label) for label, _ in rows) + 2
+        return "\n".join([f"Plan for {self.task}", *(f"  {label:<{width}}{value}" for label, value in rows)])
 
     __repr__ = __str__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -62,6 +63,12 @@ def test_what_is_given_up_is_said(machine) -> None:
         "would take" in tight.given_up[-1] and "given up" in str(tight) and "given up" in tight._repr_html_()
     )
     assert measure.plan(task(100, 25), machine, minutes=1000).given_up == ()
+
+
+def test_a_plan_reads_as_a_table(machine) -> None:
+    rows = str(measure.plan(task(2000, 500), machine, minutes=1)).splitlines()[1:]
+    starts = {re.match(r"  \S.*? {2,}", row).end() for row in rows}
+    assert len(starts) == 1, rows
 
 
 def test_memory_is_a_budget_too(machine) -> None:
