@@ -70,7 +70,10 @@ class _Kept:
 
 
 def _figure(kind: str, runs: list[dict[str, Any]], how: str) -> Figure:
-    """Return the kernel machine's mean over splits; those of the other methods in the note."""
+    """Return the kernel machine's mean over splits, with those of the other methods in the note.
+
+    The seconds are for all methods and both kinds; features that are frozen are computed before.
+    """
     scores = {m: np.array([run[kind][m] for run in runs]) for m in METHODS}
     goal = f"{PUBLISHED[kind]}%, published for a fine-tuned VGG19" if how == "cell by cell" else ""
     best = max(scores, key=lambda m: float(scores[m].mean()))
@@ -78,18 +81,16 @@ def _figure(kind: str, runs: list[dict[str, Any]], how: str) -> Figure:
         "solar",
         f"{kind}crystalline cells, split {how}: kernel machine on covariances",
         float(np.median([run["seconds"] for run in runs])),
-        "s per split",
+        "s per split, all methods",
         "a plain probe",
         accuracy=float(scores["kernel machine"].mean()),
         rival_accuracy=float(scores["plain probe"].mean()),
         goal=goal,
         note=(
-            f"mean accuracy over {len(runs)} {'splits' if len(runs) > 1 else 'split'} of "
-            f"{runs[0][kind]['test']} test cells each; "
-            f"defective from the expert's probability of 2/3 on. "
+            f"{f'{len(runs)} splits, ± two standard errors' if len(runs) > 1 else '1 split'}, "
+            f"{runs[0][kind]['test']} test cells, defective from the expert's probability of 2/3 on; "
             f"{', '.join(f'{m} {_mean(values)}' for m, values in scores.items())}; "
-            f"best here: {best}, as seen afterwards. "
-            f"The seconds are for all methods and both kinds, frozen features apart"
+            f"best: {best}, as seen afterwards"
         ),
     )
 

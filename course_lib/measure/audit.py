@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import AuditFailed, BadInput
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 STATISTICS = ("moving_mean", "moving_variance")
 """Names of what a batch normalisation gathers rather than learns."""
@@ -113,10 +113,7 @@ class Audit:
         return "as declared" if self.ok else "NOT as declared"
 
     def __str__(self) -> str:
-        table = [_HEAD, *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([f"Audit: {self._verdict()}", *lines])
+        return f"Audit: {self._verdict()}\n{text_table([_HEAD, *self._cells()])}"
 
     __repr__ = __str__
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Protocol
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 CUTS = ("block4", "block7", "block10")
 """Where the packaged network is cut: two, one and half a third of the work is trained."""
@@ -162,9 +162,7 @@ class Plan:
         ]
 
     def __str__(self) -> str:
-        rows = self._rows()
-        width = max(len(label) for label, _ in rows) + 2
-        return "\n".join([f"Plan for {self.task}", *(f"  {label:<{width}}{value}" for label, value in rows)])
+        return f"Plan for {self.task}\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import Interval, Predictor, html_table, interval
+from course_lib.measure.report import Interval, Predictor, html_table, interval, text_table
 from course_lib.tasks.task import Split
 
 SCHEMES = ("width", "mass")
@@ -100,8 +100,7 @@ class Reliability:
         ]
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {label:<29}{value}" for label, value in self._rows())
-        return f"reliability on {self.n:,} examples\n{rows}"
+        return f"reliability on {self.n:,} examples\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 

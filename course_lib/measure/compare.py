@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import METRICS, Interval, Report, check_metric, html_table, interval, scores
+from course_lib.measure.report import (
+    METRICS,
+    Interval,
+    Report,
+    check_metric,
+    html_table,
+    interval,
+    scores,
+    text_table,
+)
 
 _CHUNK = 200
 
@@ -91,10 +100,8 @@ class Comparison:
         ]
 
     def __str__(self) -> str:
-        table = [self._head(), *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([f"{self.split}, {self.n:,} examples, the same for every method", *lines])
+        table = text_table([self._head(), *self._cells()])
+        return f"{self.split}, {self.n:,} examples, the same for every method\n{table}"
 
     __repr__ = __str__
 

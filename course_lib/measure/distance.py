@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 MOST = 2000
 """Examples of each domain that a kernel matrix is made of: at most 4,000 by 4,000 float32, 64 MB."""
@@ -62,7 +62,7 @@ class MMD:
         ]
 
     def __str__(self) -> str:
-        return "\n".join(["Two samples", *(f"  {label:<24}{value}" for label, value in self._rows())])
+        return f"Two samples\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 
@@ -226,7 +226,7 @@ class ProxyADistance:
         ]
 
     def __str__(self) -> str:
-        return "\n".join(["Two domains", *(f"  {label:<24}{value}" for label, value in self._rows())])
+        return f"Two domains\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 
@@ -365,8 +365,7 @@ class TargetBound:
         ]
 
     def __str__(self) -> str:
-        rows = (f"  {label:<24}{value:<10}{origin}".rstrip() for label, value, origin in self._cells())
-        return "\n".join(["Bound on the target error", *rows])
+        return f"Bound on the target error\n{text_table(self._cells(), indent=2)}"
 
     __repr__ = __str__
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.measure.audit import STATISTICS
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 WEIGHTS, NORMS = "weights", "BatchNorm statistics"
 _HEAD = ("block", "what", "numbers", "‖w₀‖", "‖w - w₀‖", "relative")
@@ -74,11 +74,7 @@ class Movement:
         ]
 
     def __str__(self) -> str:
-        table = [_HEAD, *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        return "\n".join(
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table
-        )
+        return text_table([_HEAD, *self._cells()])
 
     __repr__ = __str__
 

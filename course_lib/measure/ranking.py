@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 FEWEST = 5
 """Below, no interval is given: resampling four networks says nothing of a fifth."""
@@ -74,8 +74,7 @@ class RankCorrelation:
         return f"{self.n} networks, p at least {_least_p(self.n):.2g}{warning}"
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {label:<20}{value}" for label, value in self._rows())
-        return f"Score against accuracy: {self._caption()}\n{rows}"
+        return f"Score against accuracy: {self._caption()}\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 

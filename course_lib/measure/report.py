@@ -147,8 +147,7 @@ class Report:
         return [*rows, *((f"seconds: {what}", f"{spent:.1f}") for what, spent in self.seconds.items())]
 
     def __str__(self) -> str:
-        rows = "\n".join(f"  {label:<20}{value}" for label, value in self._rows())
-        return f"{self.method} on {self.split}, {self.n:,} examples\n{rows}"
+        return f"{self.method} on {self.split}, {self.n:,} examples\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 
@@ -336,6 +335,20 @@ def check_metric(metric: str) -> str:
     if metric not in METRICS:
         raise BadInput(f"There is no metric {metric!r}.", f"Choose one of {', '.join(METRICS)}.")
     return metric
+
+
+def text_table(rows: Sequence[tuple[str, ...]], *, indent: int = 0) -> str:
+    """Return rows of cells as lines of text, each column as wide as its longest cell.
+
+    Examples
+    --------
+    >>> print(text_table([("labels", "300"), ("parameters", "2,562")], indent=2))
+      labels      300
+      parameters  2,562
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"{'':{indent}}{line}".rstrip() for line in lines)
 
 
 def html_table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +57,7 @@ class Similarity:
         ]
 
     def __str__(self) -> str:
-        table = [("", *self.columns), *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([self._caption(), *lines])
+        return f"{self._caption()}\n{text_table([('', *self.columns), *self._cells()])}"
 
     __repr__ = __str__
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.measure import gram
-from course_lib.measure.report import html_table
+from course_lib.measure.report import html_table, text_table
 
 SCORES: dict[str, tuple[str, str]] = {
     "leep": ("LEEP", "nats per label, at most 0"),
@@ -82,8 +82,7 @@ class Transferability:
         return rows
 
     def __str__(self) -> str:
-        lines = "\n".join(f"  {label:<20}{value:<12}{unit}" for label, value, unit in self._rows())
-        return f"{self.name}: {self._caption()}\n{lines}"
+        return f"{self.name}: {self._caption()}\n{text_table(self._rows(), indent=2)}"
 
     __repr__ = __str__
 

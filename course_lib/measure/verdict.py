@@ -12,7 +12,15 @@ import numpy as np
 from course_lib.errors import BadInput
 from course_lib.measure.compare import example_draws, in_points, same_examples
 from course_lib.measure.curve import learning_curve
-from course_lib.measure.report import METRICS, Interval, Predictor, Report, check_metric, html_table
+from course_lib.measure.report import (
+    METRICS,
+    Interval,
+    Predictor,
+    Report,
+    check_metric,
+    html_table,
+    text_table,
+)
 from course_lib.tasks.task import Split, Task
 
 CANNOT_TELL, NO_DIFFERENCE = "cannot tell", "no difference"
@@ -134,10 +142,8 @@ class Verdict:
         ]
 
     def __str__(self) -> str:
-        table = [self._head(), *self._cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in table]
-        return "\n".join([self.sentence(), *lines, *(f"Note: {note}" for note in self.notes)])
+        table = text_table([self._head(), *self._cells()])
+        return "\n".join([self.sentence(), table, *(f"Note: {note}" for note in self.notes)])
 
     __repr__ = __str__
 

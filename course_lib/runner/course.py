@@ -23,8 +23,8 @@ from course_lib.runner.progress import RunProgress
 from course_lib.runner.results import facts_of, write_results
 from course_lib.runner.state import Record, State, only_one, write_atomically
 
-BUDGETS = (("notebooks 00, 01 and 04", ("00", "01", "04"), 20, 6), ("the whole course", (), 35, 15))
-"""Name, numbers of the notebooks, minutes cold (with set-up) and warm, on two cores."""
+BUDGETS = ((("00", "01", "04"), 20, 6), ((), 35, 15))
+"""Numbers of the notebooks (none: all), minutes cold (with set-up) and warm, on two cores."""
 
 
 def run_course(
@@ -148,22 +148,24 @@ def _report(state: State, build: Path, paths: Sequence[Path]) -> None:
         record = state.records[path.stem]
         memory = f"{record.peak_bytes / 2**30:.2f} GiB"
         table.add_row(path.stem, record.status, f"{record.seconds / 60:.1f}", memory)
-    total = sum(state.records[path.stem].seconds for path in paths) / 60
-    table.add_row("altogether", "", f"{total:.1f}", "")
+    minutes = {path.stem: state.records[path.stem].seconds / 60 for path in paths}
+    table.add_row("altogether", "", f"{sum(minutes.values()):.1f}", "")
     console.print()
     console.print(table)
-    _print_budget(console, total, {path.stem[:2] for path in paths})
+    _print_budget(console, minutes, complete=len(paths) == len(all_notebooks(paths[0].parent)))
     console.print(f"Read {build / 'pages' / 'index.html'}", highlight=False, soft_wrap=True)
 
 
-def _print_budget(console: Console, total: float, numbers: set[str]) -> None:
-    """Print minutes against the budget, with the set-up's own when it is known."""
+def _print_budget(console: Console, minutes: dict[str, float], *, complete: bool) -> None:
+    """Print the minutes of notebooks that were asked for against the budget of the same ones."""
     setup = _setup_minutes()
     known = f"; set-up took {setup:.1f} min, once" if setup is not None else ""
-    for name, members, cold, warm in BUDGETS:
-        here = "" if members and not set(members) <= numbers else f"{total:.1f} min now{known}; "
-        here = here if members else ""
-        line = f"Budget of {name}: {here}{cold} min with installation, {warm} min without (two cores)."
+    for members, cold, warm in BUDGETS:
+        spent = {name[:2]: m for name, m in minutes.items() if name[:2] in members} if members else minutes
+        asked = len(spent) == len(members) if members else complete
+        now = f"{sum(spent.values()):.1f} min now{known}; " if asked else ""
+        name = f"notebooks {', '.join(members)}" if members else "the whole course"
+        line = f"Budget of {name}: {now}{cold} min with installation, {warm} min without (two cores)."
         console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -93,3 +93,17 @@ def test_done_splits_are_kept_for_the_same_settings_only(tmp_path) -> None:
     assert solar._Kept(path, Settings()).known == {"cells 0": {"seconds": 1.0}}
     assert solar._Kept(path, Settings(pixels=128)).known == {}
     assert solar._Kept(None, Settings()).known == {}
+
+
+def test_the_figure_is_the_kernel_machines_mean_with_all_methods_beside_it() -> None:
+    def run(kernel: float, tuned: float) -> dict:
+        found = {"plain probe": 0.5, "kernel machine": kernel, "fine-tuned": tuned, "both": 0.6, "test": 20}
+        return {"mono": found, "seconds": 3.0}
+
+    figure = solar._figure("mono", [run(0.7, 0.9), run(0.9, 0.9)], "cell by cell")
+    assert figure.accuracy == pytest.approx(0.8)
+    assert figure.rival_accuracy == pytest.approx(0.5)
+    assert "90.3%" in figure.goal
+    assert "kernel machine 80.0% ± 20.0," in figure.note  # 2 · (0.2 / √2) / √2
+    assert "best: fine-tuned" in figure.note
+    assert solar._figure("mono", [run(0.7, 0.9)], "by module").goal == ""

@@ -353,6 +353,7 @@ def test_from_an_encoder_with_and_without_its_classifier(x, y, theta) -> None:
     without = measure.transferability(Encoder(None), split)
     assert without.leep is None and without.nce is None and without.log_me == found.log_me
     assert "needs source probabilities" in str(without)
+    assert "needs source probabilities  nats" in str(without)  # columns never run together
     with pytest.raises(BadInput, match=r"task\.train"):
         measure.transferability(Encoder(None), y)
     with pytest.raises(BadInput, match="expected an encoder or features"):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
+
+from course_lib.runner.course import _print_budget
 
 
 def results(course):
@@ -69,6 +72,16 @@ def test_facts_timings_and_memory(course, fact):
     assert 0.2 < timings["peak_gib"] < 1.0
     assert "peak memory" in text
     assert "20 min with installation, 6 min without" in text
+
+
+def test_minutes_are_held_against_the_budget_of_the_same_notebooks(capsys):
+    minutes = {"00_a": 1.0, "01_b": 2.0, "04_c": 4.0, "05_d": 8.0}
+    _print_budget(Console(width=200), minutes, complete=True)
+    three, whole = capsys.readouterr().out.splitlines()
+    assert three.startswith("Budget of notebooks 00, 01, 04: 7.0 min now")
+    assert whole.startswith("Budget of the whole course: 15.0 min now")
+    _print_budget(Console(width=200), {"05_d": 8.0}, complete=False)
+    assert "now" not in capsys.readouterr().out
 
 
 def test_a_dead_kernel_is_reported_and_the_next_notebook_runs(course):
