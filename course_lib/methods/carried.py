@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from course_lib.encoders.cache import fingerprints
-from course_lib.encoders.images import Timing, checked_pictures
+from course_lib.encoders.images import checked_pictures
+from course_lib.encoders.timing import Timing
 from course_lib.errors import BadInput
 from course_lib.methods.scratch import WIDTH, ScratchClassifier, trained
 from course_lib.tasks.altered import shades

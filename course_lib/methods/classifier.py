@@ -140,7 +140,7 @@ def encode_timed(encoder: Encoder, *splits: Split) -> tuple[list[np.ndarray], fl
     """Encode splits and say what that costs on this machine.
 
     Features that lie in the cache were paid for earlier. An encoder that remembers its speed
-    (``encoder.last.seconds_per_image``) is asked for it, so that the same experiment states the
+    (``encoder.last.seconds_each``) is asked for it, so that the same experiment states the
     same cost whether its features were cached or not; otherwise the clock decides.
 
     Returns
@@ -156,7 +156,7 @@ def encode_timed(encoder: Encoder, *splits: Split) -> tuple[list[np.ndarray], fl
         start = time.perf_counter()
         features.append(encoder.encode(split))
         spent = time.perf_counter() - start
-        each = getattr(getattr(encoder, "last", None), "seconds_per_image", None)
+        each = getattr(getattr(encoder, "last", None), "seconds_each", None)
         seconds += float(each) * len(split) if each else spent
     return features, seconds
 

@@ -129,8 +129,8 @@ def test_timing_is_told_cached_or_not() -> None:
     encoder.encode(x)
     first = encoder.last
     assert (first.images, first.computed, first.from_cache) == (8, 8, False)
-    assert first.images_per_second > 0
+    assert first.per_second > 0
     encoder.encode(x)
     again = encoder.last
     assert (again.computed, again.seconds, again.from_cache) == (0, 0.0, True)
-    assert again.seconds_per_image == pytest.approx(first.seconds_per_image, rel=1e-6)
+    assert again.seconds_each == pytest.approx(first.seconds_each, rel=1e-6)

@@ -17,7 +17,7 @@ from course_lib.errors import BadInput, Corrupt, DataUnavailable
 def test_the_file_is_the_published_one() -> None:
     path = packaged.weights_file("efficientnet-lite0")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == packaged.WEIGHTS["efficientnet-lite0"].sha256
-    assert encoders.available() == {"efficientnet-lite0": "here"}
+    assert encoders.available()["efficientnet-lite0"] == "here"
 
 
 def test_the_package_itself_is_not_imported() -> None:
@@ -37,7 +37,7 @@ def test_one_altered_byte_is_refused_before_anything_runs(tmp_path, monkeypatch)
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
     monkeypatch.setattr(packaged, "find", lambda entry: path)
-    with pytest.raises(Corrupt, match=r"Altered weights are not loaded(.|\n)*force-reinstall"):
+    with pytest.raises(Corrupt, match=r"Altered files are not loaded(.|\n)*force-reinstall"):
         encoders.imagenet(64)
     assert "force-reinstall" in encoders.available()["efficientnet-lite0"]
 

@@ -90,11 +90,11 @@ def test_a_picture_is_encoded_once(encoder, monkeypatch):
     x = np.random.default_rng(2).integers(0, 256, (60, 32, 32, 3)).astype(np.uint8)
     x[5] = x[4]
     first = encoder.encode(x)
-    assert (encoder.last.images, encoder.last.computed) == (60, 59)
+    assert (encoder.last.examples, encoder.last.computed) == (60, 59)
     monkeypatch.setattr(encoder, "_features", None)
     np.testing.assert_array_equal(encoder.encode(x[::-1]), first[::-1])
     assert encoder.last.from_cache
-    assert encoder.last.images_per_second > 0
+    assert encoder.last.per_second > 0
 
 
 def test_batches_do_not_matter(monkeypatch, encoder):

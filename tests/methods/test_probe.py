@@ -170,7 +170,7 @@ def test_classifier_takes_a_split_or_its_examples_and_counts_itself(blobs) -> No
 
 
 def test_feature_seconds_come_from_the_encoder_when_it_remembers_them(blobs) -> None:
-    blobs.encoder.last = SimpleNamespace(seconds_per_image=0.5)
+    blobs.encoder.last = SimpleNamespace(seconds_each=0.5)
     assert methods.linear_probe(blobs.encoder, blobs.task).seconds["features"] == 0.5 * 400
 
 
