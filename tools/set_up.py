@@ -18,7 +18,7 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OLDEST, NEWEST = (3, 11), (3, 13)
-NEEDED_GIB = 4.0
+NEEDED_GIB = 5.0
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -234,7 +234,7 @@ def set_up(torch, extras, venv):
                 "%.1f GiB of disk are free, the course needs %.0f." % (free, NEEDED_GIB),
                 "free some disk, or clone the course onto a larger one.",
             )
-        say("First set-up: about 1 GB to download, 3 to 10 minutes. Later calls skip this.")
+        say("First set-up: about 1.3 GB to download, 3 to 10 minutes. Later calls skip this.")
         make_venv(base, venv)
     if os.path.exists(stamp_path):
         os.remove(stamp_path)  # half a set-up must not look like a whole one

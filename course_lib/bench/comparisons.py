@@ -22,6 +22,8 @@ PIXELS = 96
 LABELS = 5000
 EPOCHS = 10
 MINUTE = 60.0
+MEMORY_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in what ``ru_maxrss`` counts."""
 
 
 def imports(quick: bool = False) -> list[Figure]:
@@ -32,7 +34,7 @@ def imports(quick: bool = False) -> list[Figure]:
         ("import course_lib", ("-c", "import course_lib"), "under 1 s"),
         ("course --help", ("-m", "course_lib", "--help"), "under 0.5 s"),
     ):
-        pairs = alternate(partial(_python, *arguments), partial(_python, "-c", "pass"), repeats)
+        pairs = alternate(partial(python, *arguments), partial(python, "-c", "pass"), repeats)
         seconds = float(np.median(pairs.ours))
         figures.append(Figure("import", what, seconds, "s", "an empty Python", *_slower(pairs), goal=goal))
     return figures
@@ -184,13 +186,12 @@ def memory(quick: bool = False) -> list[Figure]:
         f"encoders.imagenet({PIXELS}).encode(x, cache=False, progress=False)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
-    kilobytes = int(_python("-c", code).splitlines()[-1])
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes
+    peak = int(python("-c", code).splitlines()[-1])
     return [
         Figure(
             "memory",
             f"peak memory of encoding {n:,} pictures",
-            kilobytes * unit / 2**30,
+            peak * MEMORY_UNIT / 2**30,
             "GiB",
             goal="under 3 GiB",
         )
@@ -289,7 +290,7 @@ def _slower(pairs: Pairs) -> tuple[float, float, float]:
     return Pairs(pairs.rival, pairs.ours).times_faster
 
 
-def _python(*arguments: str) -> str:
+def python(*arguments: str) -> str:
     """Run a fresh Python with these arguments and return what it printed."""
     done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
     if done.returncode:

@@ -17,7 +17,7 @@ import numpy as np
 from course_lib.errors import CourseError
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-VERSIONS = ("keras", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu", "torch")
+VERSIONS = ("keras", "numpy", "scikit-learn", "tensorflow", "tensorflow-cpu", "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -142,13 +142,23 @@ def join_kept(figures: Sequence[Figure], path: Path, order: Sequence[str]) -> li
     if path.exists():
         content = json.loads(path.read_text("utf8"))
         found = [Figure(**figure) for figure in content.pop("figures")]
-        if content == machine():
+        if _still_true(content, machine()):
             new = {figure.name for figure in figures}
             earlier = [figure for figure in found if figure.name not in new]
     joined = sorted([*figures, *earlier], key=lambda figure: list(order).index(figure.name))
     path.parent.mkdir(exist_ok=True)
     path.write_text(to_json(joined), "utf8")
     return joined
+
+
+def _still_true(kept: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Tell whether figures were measured on this machine, with versions of which none has changed since.
+
+    A package that was not there yet cannot have mattered.
+    """
+    versions = kept.get("versions", {})
+    same = all(now["versions"].get(name) == version for name, version in versions.items())
+    return same and {**kept, "versions": None} == {**now, "versions": None}
 
 
 def report_lines(figures: Sequence[Figure]) -> list[tuple[str, str, str, str]]:

@@ -10,6 +10,7 @@ from course_lib.bench.figures import Figure, join_kept, report_lines, to_json, w
 from course_lib.bench.fine_tuning import fine_tuning
 from course_lib.bench.planner import planner
 from course_lib.bench.solar import solar
+from course_lib.bench.text import text_alignment, text_encoding, text_fine_tuning, text_loading
 from course_lib.bench.transferability import transferability
 from course_lib.errors import BadInput
 
@@ -23,6 +24,10 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "planner": planner,
     "transferability": transferability,
     "solar": solar,
+    "text_encoding": text_encoding,
+    "text_fine_tuning": text_fine_tuning,
+    "text_alignment": text_alignment,
+    "text_loading": text_loading,
 }
 KEPT = Path("results/bench.json")
 """What the table of the README is made of."""

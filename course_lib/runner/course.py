@@ -83,8 +83,7 @@ def run_course(
 def _execute_all(paths: Sequence[Path], state: State, build: Path, goes_on: bool, commit: bool) -> None:
     """Execute what this run has not yet executed; keep each result before the next begins."""
     keys = {path: source_key(path) for path in paths}
-    now = edition()
-    done = [path for path in paths if goes_on and state.done(path.stem, keys[path], now)]
+    done = [path for path in paths if goes_on and state.done(path.stem, keys[path], edition(path))]
     if done:
         listing = ", ".join(path.stem for path in done)
         Console().print(f"Going on with the interrupted run; already executed: {listing}.", highlight=False)
@@ -104,7 +103,7 @@ def _keep(path: Path, result: Execution, key: str, state: State, build: Path, co
         status="ok" if result.ok else "failed",
         run=state.run,
         key=key,
-        edition=edition(),
+        edition=edition(path),
         seconds=result.seconds,
         peak_bytes=result.peak_bytes,
         problem=result.problem,

@@ -13,7 +13,18 @@ import course_lib
 from course_lib.errors import BadInput
 
 LIBRARY = Path(course_lib.__file__).parent
-DEPENDED_ON = ("keras", "numpy", "scikit-learn", "scipy", "tensorflow", "tensorflow-cpu", "torch")
+DEPENDED_ON = (
+    "keras",
+    "numpy",
+    "peft",
+    "scikit-learn",
+    "scipy",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 
 def notebook_folder(folder: Path | None = None) -> Path:
@@ -84,10 +95,24 @@ def versions() -> dict[str, str]:
     return found
 
 
-def edition() -> str:
-    """Return the data set that the notebooks with a choice use now, without asking the network."""
+PACKAGED = "packaged"
+"""The edition of a notebook without a choice of data: its results are the same wherever it runs."""
+
+
+def edition(notebook: Path | None = None) -> str:
+    """Return the data set that notebooks with a choice use now, without asking the network.
+
+    Parameters
+    ----------
+    notebook : pathlib.Path, optional
+        One whose metadata name `PACKAGED` under ``carryover.edition`` has no choice.
+    """
     from course_lib import tasks
 
+    if notebook is not None:
+        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+        if metadata.get("carryover", {}).get("edition") == PACKAGED:
+            return PACKAGED
     return "cifar10" if tasks.available("cifar10") else "solar_cells"
 
 

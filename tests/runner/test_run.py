@@ -249,6 +249,16 @@ def test_committed_outputs_are_stable_and_private_ones_empty(course):
     assert second == notebook
 
 
+def test_a_notebook_without_a_choice_of_data_keeps_its_edition(course):
+    path = course.add("00_a", "1 + 1")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["carryover"] = {"edition": "packaged"}
+    path.write_text(json.dumps(notebook))
+    assert course.run("--commit-outputs")[0] == 0
+    assert json.loads(path.read_text())["metadata"]["carryover"]["edition"] == "packaged"
+    assert "packaged" not in (course.build / "pages" / "index.html").read_text()
+
+
 def test_figures_for_the_readme_are_kept(course):
     source = "from IPython.display import Image, display\nfrom PIL import Image as P\nimport io\n"
     source += "s = io.BytesIO()\nP.new('RGB', (3, 2)).save(s, 'png')\ndisplay(Image(s.getvalue()))"
