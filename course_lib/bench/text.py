@@ -141,8 +141,8 @@ def text_fine_tuning(quick: bool = False) -> list[Figure]:
             rival_accuracy=rival_scores[1],
             goal="at least 67% in at most 240 s",
             note=(
-                f"{len(runs)} seeds from {zero_shot.min():.1%} to {zero_shot.max():.1%}; seconds from texts to "
-                "the fitted network; everything chosen on English alone"
+                f"{len(runs)} seeds from {zero_shot.min():.1%} to {zero_shot.max():.1%}; seconds from texts "
+                "to the fitted network; everything chosen on English alone"
             ),
         ),
     ]

@@ -1,5 +1,6 @@
 """What was learnt elsewhere: networks that turn examples into features."""
 
+from course_lib.encoders.four_bits import four_bit
 from course_lib.encoders.images import ImageEncoder, encode, imagenet
 from course_lib.encoders.layers import LayerEncoder, by_layer
 from course_lib.encoders.packaged import available
@@ -17,6 +18,7 @@ __all__ = [
     "by_layer",
     "encode",
     "english_bert",
+    "four_bit",
     "imagenet",
     "multilingual_bert",
     "patch_dictionary",

@@ -111,8 +111,10 @@ class TextEncoder:
     name : str
     dim : int
         Columns of the features.
+    source : str
+        Names the weights.
     key : str
-        Names weights, layer, pooling and length; features are filed under it.
+        Names weights, layer, pooling, length and prefix; features are filed under it.
     last : Timing or None
         What the last `encode` cost.
     """
@@ -139,7 +141,7 @@ class TextEncoder:
         self.layer = layer
         self._layers = _layers(layer, depth)
         self.dim = width * len(self._layers)
-        self._source, self._load = source, load
+        self.source, self._load = source, load
         where = "-".join(map(str, self._layers)) if len(self._layers) <= depth else "all"
         before = hashlib.sha256(prefix.encode()).hexdigest()[:8] if prefix else "bare"
         self.key = f"{source}-{where}-{pooling}-{max_tokens}-{before}"
@@ -175,7 +177,7 @@ class TextEncoder:
         """Return the same encoder reading another layer: a number from 0, ``"last"`` or ``"all"``."""
         return TextEncoder(
             self.name,
-            source=self._source,
+            source=self.source,
             load=lambda: self._loaded,  # the same network, once in memory
             width=self.width,
             depth=self.depth,

@@ -20,6 +20,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
+from course_lib.runner.plan import PACKAGED
 from course_lib.runner.state import write_atomically
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -192,7 +193,7 @@ def _index(entries: Sequence[Entry]) -> str:
             f' <span class="minutes">{entry.seconds / 60:.1f} min</span>{failed}'
             f'<ul class="facts">{facts}</ul></li>'
         )
-    editions = sorted({entry.edition for entry in entries})
+    editions = sorted({entry.edition for entry in entries if entry.edition != PACKAGED})
     names = {"cifar10": "CIFAR-10", "solar_cells": "solar cells (CIFAR-10 was not on this machine)"}
     data = " and ".join(names.get(one, one) for one in editions)
     return (
