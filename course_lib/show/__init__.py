@@ -9,6 +9,7 @@ from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
 from course_lib.show.layers import layer_similarity, weight_movement
+from course_lib.show.lines import lines
 from course_lib.show.maps import feature_map
 from course_lib.show.mosaic import mosaic
 from course_lib.show.photographs import pictures, pictures_by
@@ -40,6 +41,7 @@ __all__ = [
     "landscape",
     "layer_similarity",
     "learning_curve",
+    "lines",
     "losses",
     "mosaic",
     "pictures",

@@ -170,14 +170,14 @@ def learning_curve(
                 f"{curve.name} goes from {points[0].value:.0%} at {sizes[0]:,} labels "
                 f"to {points[-1].value:.0%} at {sizes[-1]:,}"
             )
-        _reference(axes, reference, reference_name, horizontal=True)
+        reference_line(axes, reference, reference_name, horizontal=True)
         every = sorted({int(n) for curve in drawn for n in curve.sizes})
         axes.set_xscale("log")
         axes.set_xticks(every, [f"{n:,}" for n in every])
         axes.minorticks_off()
         axes.set(xlabel="training labels", ylabel=METRICS.get(drawn[0].metric, drawn[0].metric))
         axes.set_title(title)
-        axes.yaxis.set_major_formatter(_percent)
+        axes.yaxis.set_major_formatter(percent_tick)
         if len(every) > 7:
             axes.tick_params(axis="x", labelrotation=30)
         axes.legend()
@@ -233,10 +233,10 @@ def bars(
             axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
             axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
             axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:z.0%}", va="center")
-        _reference(axes, reference, reference_name, horizontal=False)
+        reference_line(axes, reference, reference_name, horizontal=False)
         axes.set_yticks(places, names)
         axes.set_xlim(0, 1.08)
-        axes.xaxis.set_major_formatter(_percent)
+        axes.xaxis.set_major_formatter(percent_tick)
         axes.grid(axis="y", visible=False)
         axes.set_title(title, pad=6 if reference is None else 20)
     told = "; ".join(
@@ -338,7 +338,7 @@ def recall_per_class(
         axes.set_yticks(places, classes)
         axes.set_ylim(-0.6, len(classes) - 0.4)
         axes.set_xlim(-0.02, 1.08)
-        axes.xaxis.set_major_formatter(_percent)
+        axes.xaxis.set_major_formatter(percent_tick)
         axes.set_xlabel("found (recall)")
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=min(len(reports), 3))
@@ -457,13 +457,13 @@ def tradeoff(
             axes.annotate(name, (cost, score.value), xytext=(9, -12), textcoords="offset points")
         axes.set(xlabel=x, ylabel=y)
         axes.set_xlim(0, max(costs) * 1.18)
-        axes.yaxis.set_major_formatter(_percent)
+        axes.yaxis.set_major_formatter(percent_tick)
         axes.set_title(title)
     told = "; ".join(f"{name}: {cost:.2g} {x}, {score.value:.0%}" for name, (cost, score) in points.items())
     return Picture(figure, alt or f"{y} against {x}. {told}.")
 
 
-def _reference(axes: Any, value: float | None, name: str, *, horizontal: bool) -> None:
+def reference_line(axes: Any, value: float | None, name: str, *, horizontal: bool) -> None:
     """Draw and name the line of chance, or of another score to compare with."""
     if value is None:
         return
@@ -494,5 +494,6 @@ def _share(value: float) -> str:
     return "without examples" if np.isnan(value) else f"{value:.0%}"
 
 
-def _percent(value: float, _: Any = None) -> str:
+def percent_tick(value: float, _: Any = None) -> str:
+    """Return a share as a tick's label."""
     return f"{round(100 * value, 2):g}%"  # a tick at 42.5% must not call itself 42%

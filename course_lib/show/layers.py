@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.show.charts import _percent
+from course_lib.show.charts import percent_tick
 from course_lib.show.picture import Picture
 from course_lib.show.style import HATCHES, PALETTE, panels, styled
 
@@ -109,7 +109,7 @@ def _heat(
                 color="white" if value > 0.67 else "0.15",
             )
     else:
-        figure.colorbar(image, ax=axes, format=_percent, shrink=0.8)
+        figure.colorbar(image, ax=axes, format=percent_tick, shrink=0.8)
     axes.set_yticks(range(len(similarity.rows)), similarity.rows, fontsize=9)
     _slanted(axes, similarity.columns)
     axes.set(xlabel=columns, ylabel=rows)
@@ -123,7 +123,7 @@ def _with_itself(axes: Any, same: Mapping[str, float]) -> None:
     _slanted(axes, tuple(same))
     axes.set_xlim(-0.5, len(same) - 0.5)
     axes.set_ylim(min(0.0, *same.values()) * 1.1, 1.04)  # a debiased one may be below 0
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(percent_tick)
     axes.set_title("CKA of each layer with itself")
 
 
@@ -195,7 +195,7 @@ def weight_movement(
         axes.set_yticks(list(places.values()), blocks)
         axes.set_ylim(-len(blocks) + 0.4, 0.6)
         axes.set_xlim(0, 1.16 * longest)
-        axes.xaxis.set_major_formatter(_percent)
+        axes.xaxis.set_major_formatter(percent_tick)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(
             "‖w - w₀‖ / ‖w₀‖" + ("" if some or not gathered else "; BatchNorm statistics stood still")

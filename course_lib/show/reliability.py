@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.show.charts import IntervalLike, _percent
+from course_lib.show.charts import IntervalLike, percent_tick
 from course_lib.show.picture import Picture
 from course_lib.show.style import MARKERS, PALETTE, styled
 
@@ -125,12 +125,12 @@ def _accuracies(axes: Any, one: ReliabilityLike, k: int) -> None:
         zorder=4,
     )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
-    axes.yaxis.set_major_formatter(_percent)
+    axes.yaxis.set_major_formatter(percent_tick)
 
 
 def _counts(axes: Any, one: ReliabilityLike, colour: str) -> None:
     axes.bar(one.edges[:-1], one.count, np.diff(one.edges), align="edge", color=colour, edgecolor="white")
-    axes.xaxis.set_major_formatter(_percent)
+    axes.xaxis.set_major_formatter(percent_tick)
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("confidence")
 

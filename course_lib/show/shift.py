@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from course_lib.show.charts import IntervalLike, _percent
+from course_lib.show.charts import IntervalLike, percent_tick
 from course_lib.show.picture import Picture
 from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, panels, styled
 
@@ -91,7 +91,7 @@ def shift(measured: ShiftLike, *, x: str, event: str, title: str = "", alt: str 
         given.set(xlabel=x, ylim=(0, 1), xlim=spread.get_xlim())
         given.set_ylabel(f"{event}, given X")
         for axes in (spread, share, given):
-            axes.yaxis.set_major_formatter(_percent)
+            axes.yaxis.set_major_formatter(percent_tick)
         handles, labels = spread.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
         if title:

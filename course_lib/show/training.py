@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.show.charts import _percent
+from course_lib.show.charts import percent_tick
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, _duration, _Notebook
 from course_lib.show.style import LINES, MARKERS, PALETTE, panels, styled
@@ -254,7 +254,7 @@ def training(
             _draw_fit((losses, accuracy), rows, against, by, None if not several else (k, name))
         losses.set_title("loss (thin: training)" if several else "loss")
         accuracy.set_title("validation accuracy")
-        accuracy.yaxis.set_major_formatter(_percent)
+        accuracy.yaxis.set_major_formatter(percent_tick)
         epochs = [int(row["epoch"]) for rows in fits.values() for row in rows]
         for axes in (losses, accuracy):
             axes.set_xlabel(against)
