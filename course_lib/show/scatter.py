@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.show.charts import _percent
+from course_lib.show.charts import percent_tick
 from course_lib.show.picture import Picture
 from course_lib.show.style import MARKERS, PALETTE, styled
 
@@ -65,7 +65,7 @@ def scatter(
             axes.set_title(name)
             axes.set_xlabel(x)
         row[0].set_ylabel(y)
-        row[0].yaxis.set_major_formatter(_percent)
+        row[0].yaxis.set_major_formatter(percent_tick)
         if len(kinds) > 1:
             figure.legend(
                 *row[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(kinds), 4)
