@@ -33,7 +33,7 @@ class Finding:
 
 def examine(full: bool = False) -> int:
     """Print all findings; return 1 when something that the course needs is missing."""
-    checks: list[Callable[[], Iterator[Finding]]] = [system, packages, resources, kernel, weights, data]
+    checks: list[Callable[[], Iterator[Finding]]] = [system, packages, resources, kernel, font, weights, data]
     checks.append(frameworks if full else devices)
     failed = 0
     for check in checks:
@@ -142,28 +142,45 @@ def kernel() -> Iterator[Finding]:
     yield Finding(True if here else None, text, remedy)
 
 
+def font() -> Iterator[Finding]:
+    """Look for the font that Chinese is shown in."""
+    from fontTools.ttLib import TTFont, TTLibError
+
+    from course_lib.show.style import HANZI, HANZI_FILE
+
+    try:
+        with TTFont(HANZI_FILE) as found:
+            count = len(found.getBestCmap())
+    except (OSError, TTLibError) as error:
+        remedy = "`git restore course_lib/show/fonts` in your clone, or clone the course again."
+        yield Finding(False, f"Chinese glyphs: {HANZI_FILE} cannot be read ({error})", remedy)
+    else:
+        yield Finding(True, f"Chinese glyphs: {count:,} characters in {HANZI}, the course's own font")
+
+
 def weights() -> Iterator[Finding]:
     """Look for the networks that the course begins with: here, or what is wrong with them."""
-    from course_lib.encoders.packaged import available
+    from course_lib.encoders.packaged import WEIGHTS, available
 
+    elsewhere = {name for name, entry in WEIGHTS.items() if not entry.installable}
     for name, state in available().items():
         if state == "here":
             yield Finding(True, f"{name}: here")
         else:
             problem, _, remedy = state.partition("\nWhat to do: ")
-            yield Finding(False, f"{name}: {problem}", remedy or SET_UP)
+            yield Finding(None if name in elsewhere else False, f"{name}: {problem}", remedy or SET_UP)
 
 
 def data() -> Iterator[Finding]:
-    """Look for the data sets; only the packaged one is needed."""
+    """Look for the data sets; only the packaged ones are needed."""
     from course_lib import tasks
 
-    for name in ("solar_cells", "cifar10", "cifar100"):
+    for name in ("solar_cells", "topics", "cifar10", "cifar100", "xnli", "pawsx"):
         status = tasks.status(name)
         if status.state == "here":
             yield Finding(True, f"{name}: here, {status.how}")
         else:
-            needed = name == "solar_cells"
+            needed = name in ("solar_cells", "topics")
             yield Finding(False if needed else None, f"{name}: {status.state}", status.how)
 
 

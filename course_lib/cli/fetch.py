@@ -1,26 +1,25 @@
-"""`course fetch`: a data set brought to this machine and verified."""
+"""`course fetch`: a data set, or a network of the hub, brought to this machine and verified."""
 
 from __future__ import annotations
 
 from course_lib.errors import BadInput, CourseError
 
 NAMES = ("cifar10", "cifar100")
+PAIRS = ("pawsx", "xnli")
 
 
 def fetch_data(name: str, source: str | None = None) -> int:
-    """Fetch `name` (or all); return 0 when everything is here.
+    """Fetch `name`; return 0 when it is here. "all" means the pictures that notebooks begin with.
 
     Raises
     ------
     BadInput
-        When there is no such data set.
+        When there is no such data set or network.
     CourseError
-        When the only data set asked for could not be had.
+        When the only one asked for could not be had.
     """
     if name not in (*NAMES, "all"):
-        raise BadInput(
-            f"There is no data set {name!r} to fetch.", f"Choose among {', '.join(NAMES)} and all."
-        )
+        return _from_hub(name, source)
     from course_lib.tasks import store
 
     if name != "all":
@@ -34,3 +33,22 @@ def fetch_data(name: str, source: str | None = None) -> int:
             failed += 1
             print(f"{one}: {error}")
     return int(failed > 0)
+
+
+def _from_hub(name: str, source: str | None) -> int:
+    """Fetch sentence pairs in English and Chinese, or a network."""
+    from course_lib.encoders.hub import PINNED, model_folder
+    from course_lib.tasks import hub_sentences
+
+    if name not in (*PAIRS, *PINNED):
+        raise BadInput(
+            f"There is no data set {name!r} to fetch.",
+            f"Choose among {', '.join((*PAIRS, *PINNED, *NAMES))} and all.",
+        )
+    if source is not None:
+        raise BadInput(
+            f"{name} comes from the hub; --from={source!r} does not apply.",
+            "Set HF_ENDPOINT to a mirror, or HF_HOME to a folder that was copied from another machine.",
+        )
+    print(f"{name}: {model_folder(name) if name in PINNED else hub_sentences.fetch(name)}")
+    return 0

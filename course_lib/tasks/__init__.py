@@ -5,6 +5,8 @@ from course_lib.tasks.catalogue import available, first_available, load, status
 from course_lib.tasks.cifar import cifar10, cifar100
 from course_lib.tasks.folder import image_folder
 from course_lib.tasks.handwriting import digits
+from course_lib.tasks.hub_sentences import pawsx, xnli
+from course_lib.tasks.sentence_table import sentence_table
 from course_lib.tasks.sentences import ParallelSentences, glosses, parallel_sentences, topics
 from course_lib.tasks.solar import solar_cells
 from course_lib.tasks.task import Split, Task, stratified_rows
@@ -23,6 +25,8 @@ __all__ = [
     "image_folder",
     "load",
     "parallel_sentences",
+    "pawsx",
+    "sentence_table",
     "shrunk",
     "shuffled_labels",
     "solar_cells",
@@ -30,4 +34,5 @@ __all__ = [
     "status",
     "stratified_rows",
     "topics",
+    "xnli",
 ]

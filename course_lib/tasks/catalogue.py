@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.errors import BadInput, CourseError, DataUnavailable
+from course_lib.installed import remedy
 from course_lib.paths import cache_dir, offline
-from course_lib.tasks import cifar, handwriting, solar, store
+from course_lib.tasks import cifar, handwriting, hub_sentences, sentences, solar, store
 from course_lib.tasks.task import Task
 
 _TASKS: dict[str, Callable[..., Task]] = {
     "cifar10": cifar.cifar10,
     "cifar100": cifar.cifar100,
     "digits": handwriting.digits,
+    "pawsx": hub_sentences.pawsx,
     "solar_cells": solar.solar_cells,
+    "topics": sentences.topics,
+    "xnli": hub_sentences.xnli,
 }
 # Nobody asked for these downloads, so nobody shall wait long for their failure.
 _HASTY: store.Timeout = (5.0, 15.0)
@@ -41,6 +45,10 @@ def available(name: str) -> bool:
         return True
     if name == "solar_cells":
         return solar.available()
+    if name == "topics":
+        return sentences.available()
+    if name in hub_sentences.PUBLISHED:
+        return hub_sentences.available(name)
     return store.locate(name) is not None
 
 
@@ -48,11 +56,18 @@ def status(name: str) -> store.Status:
     """Say whether a task is here, can be downloaded, or how to get it."""
     if _known(name) == "digits":
         return store.Status(name, "here", "scikit-learn")
-    if name != "solar_cells":
-        return store.status(name)
-    if solar.available():
-        return store.Status(name, "here", solar.PACKAGE)
-    return store.Status(name, "missing", solar.REINSTALL)
+    if name in hub_sentences.PUBLISHED:
+        return hub_sentences.status(name)
+    if name == "topics":
+        entry = sentences.PACKAGED
+        return _packaged(name, sentences.available(), entry.package, remedy(entry))
+    if name == "solar_cells":
+        return _packaged(name, solar.available(), solar.PACKAGE, solar.REINSTALL)
+    return store.status(name)
+
+
+def _packaged(name: str, here: bool, package: str, command: str) -> store.Status:
+    return store.Status(name, "here" if here else "missing", package if here else command)
 
 
 def first_available(*names: str, download: bool = True) -> str:
@@ -60,6 +75,7 @@ def first_available(*names: str, download: bool = True) -> str:
 
     A task that is not on this machine is downloaded when there is a network. When that fails it is
     not tried again for an hour, so that a machine without a network waits once and not in each notebook.
+    Sentence pairs of the hub are used where they are here, and downloaded only when asked for.
 
     Parameters
     ----------
