@@ -10,11 +10,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from course_lib.bench import cross_lingual, zero_shot
 from course_lib.bench.figures import machine
 from course_lib.errors import BadInput
 
@@ -64,6 +66,20 @@ RUNS: dict[str, tuple[str, Callable[[], Iterator[dict[str, Any]]], Callable[...,
         _depths_and_sizes,
         _one_fine_tuning,
     ),
+    "topics_zero_shot": (
+        f"16 topics taught in one language and read in two: all labels, {zero_shot.EPOCHS} epochs, the "
+        "multilingual BERT of the course with and without its prefix",
+        zero_shot.settings,
+        zero_shot.work,
+    ),
+    **{
+        f"{task}_zero_shot": (
+            f"{name}, all pairs, three epochs: taught in English or in translated Chinese, tested in both",
+            partial(cross_lingual.settings, task),
+            cross_lingual.work,
+        )
+        for task, name in (("xnli", "XNLI"), ("pawsx", "PAWS-X"))
+    },
 }
 
 

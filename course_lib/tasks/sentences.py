@@ -157,8 +157,8 @@ def topics(language: str = "en", train: int | None = None, *, seed: int = 0) -> 
     Examples
     --------
     >>> english, chinese = topics("en"), topics("zh")
-    >>> english.test.x[0], chinese.test.x[0]
-    ('Sorry, I do not know.', '对不起，我不知道。')
+    >>> english.test.x[2], chinese.test.x[2]
+    ('She is also a doctor.', '她也是医生。')
     >>> bool((english.test.ids == chinese.test.ids).all())
     True
     """

@@ -255,3 +255,20 @@ def test_no_progress_bars_of_others_are_left_off(published, capfd) -> None:
     tasks.xnli("en", train=30)
     assert not datasets.utils.are_progress_bars_disabled()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("method", ["zero-shot", "translate-train"])
+def test_the_long_run_goes_from_the_hub_to_two_languages(hub, published, english_files, method) -> None:
+    from course_lib.bench import cross_lingual
+
+    network = PINNED["bert-base-multilingual-cased"]
+    hub.publish(network.name, english_files, commit=network.commit)
+    setting = next(s for s in cross_lingual.settings("xnli") if s["method"] == method)
+    with pytest.warns(RuntimeWarning, match="does not cover"):  # what is served knows English alone
+        found = cross_lingual.work(setting, epochs=2, learning_rate=1e-3, precision="float32")
+    # no third class occurs, and the second is twice as frequent as the first: that much it learns
+    assert found["epoch"] > 0 and found["validation_accuracy"] > 0.5
+    assert found["test_accuracy_en"] > 0.5 and found["test_accuracy_zh"] > 0.5
+    taught = {"zero-shot": "en", "translate-train": "zh"}[method]
+    trained_on = {language for language in ("en", "zh") if hub.asked(f"{language}/train")}
+    assert taught in trained_on
