@@ -6,6 +6,7 @@ The packages' own code is never imported; only their data files are opened.
 from __future__ import annotations
 
 import hashlib
+import platform
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -26,6 +27,10 @@ class PackagedFile:
         Inside the installation.
     sha256 : str
     licence, source : str
+    system : str
+        The only system and processor that the package is made for, in the words of `platform`; empty: any.
+    instead : str
+        What a reader can do who cannot install it.
     """
 
     package: str
@@ -33,6 +38,13 @@ class PackagedFile:
     sha256: str
     licence: str
     source: str
+    system: str = ""
+    instead: str = ""
+
+    @property
+    def installable(self) -> bool:
+        """Whether the package is made for this machine."""
+        return self.system in ("", f"{platform.system()} {platform.machine()}")
 
 
 def find(entry: PackagedFile) -> Path:
@@ -41,9 +53,10 @@ def find(entry: PackagedFile) -> Path:
     try:
         path = Path(str(distribution(name).locate_file(entry.path)))
     except PackageNotFoundError:
-        raise DataUnavailable(f"The package {name} is not installed.", reinstall(entry)) from None
+        only = "" if entry.installable else f": it is made for {entry.system} alone"
+        raise DataUnavailable(f"The package {name} is not installed{only}.", remedy(entry)) from None
     if not path.is_file():
-        raise DataUnavailable(f"The package {name} is installed without {entry.path}.", reinstall(entry))
+        raise DataUnavailable(f"The package {name} is installed without {entry.path}.", remedy(entry))
     return path
 
 
@@ -61,14 +74,16 @@ def verified(entry: PackagedFile, path: Path) -> Path:
         raise Corrupt(
             f"{path.name} has SHA-256 {found[:16]}…; the published file has {entry.sha256[:16]}…. "
             "Altered files are not loaded.",
-            reinstall(entry),
+            remedy(entry),
         )
     return path
 
 
-def reinstall(entry: PackagedFile) -> str:
-    """Return the command that brings the package back as published."""
-    return f"python -m pip install --force-reinstall --no-deps {entry.package}"
+def remedy(entry: PackagedFile) -> str:
+    """Return the command that brings the package back as published, and what can be done without it."""
+    command = f"python -m pip install --force-reinstall --no-deps {entry.package}"
+    ways = [command if entry.installable else "", entry.instead]
+    return "; or ".join(way for way in ways if way)
 
 
 @cache

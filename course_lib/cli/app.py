@@ -73,12 +73,14 @@ def doctor(
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="cifar10, cifar100 or all.")],
+    name: Annotated[
+        str, typer.Argument(help="cifar10, cifar100, all, xnli, pawsx, or a network of the hub.")
+    ],
     source: Annotated[
         str | None, typer.Option("--from", help="A folder, a file or an address to take it from.")
     ] = None,
 ) -> None:
-    """Bring a data set to this machine, verified."""
+    """Bring a data set, or a network of the hub, to this machine, verified."""
     from course_lib.cli.fetch import fetch_data
 
     raise typer.Exit(fetch_data(name, source))

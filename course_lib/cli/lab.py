@@ -6,9 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from course_lib.errors import CourseError
 from course_lib.runner.plan import all_notebooks, notebook_folder
+
+# Chinese for browsers that have no font for it: an extension of JupyterLab, which this one server loads from
+# here. Nothing is installed, and the reader's own Jupyter configuration stays as it is.
+FONTS = Path(__file__).parents[1] / "show" / "fonts"
 
 
 def open_lab(port: int | None = None, browser: bool = True, options: Sequence[str] = ()) -> int:
@@ -26,6 +31,7 @@ def open_lab(port: int | None = None, browser: bool = True, options: Sequence[st
             f"There are no notebooks in {folder}.", "Run the command in your clone of the course."
         )
     command = [sys.executable, "-m", "jupyterlab", str(notebooks[0].relative_to(folder.parent))]
+    command += [f"--LabApp.extra_labextensions_path={FONTS}"]
     command += [f"--port={port}"] if port else []
     command += [*([] if browser else ["--no-browser"]), *options]
     print(f"JupyterLab opens at {notebooks[0].name}; Ctrl-C here, twice, ends it.", flush=True)

@@ -1,6 +1,6 @@
-"""Features on disk: every picture is encoded once, whoever asks and in whatever subset.
+"""Features on disk: every example is encoded once, whoever asks and in whatever subset.
 
-A row is filed under the encoder's key and a fingerprint of the picture's own pixels. Nested subsets, other
+A row is filed under the encoder's key and a fingerprint of the picture or text itself. Nested subsets, other
 notebooks and other processes therefore find each other's work. Rows are kept in shards: files that are
 written under a temporary name, checked by SHA-256 when read, and never changed. A shard that is damaged is
 removed and its rows are computed again; a process that is killed loses at most the shard it was writing.
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from course_lib.callers import stack_level
 from course_lib.encoders.timing import Timing
 from course_lib.paths import cache_dir
 
@@ -141,7 +142,7 @@ class FeatureCache:
                 "without, so they will be computed again next time. What to do: free some space, or set "
                 "COURSE_CACHE to a folder that can be written.",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=stack_level(),
             )
 
     def _refresh(self) -> None:
@@ -196,18 +197,15 @@ Compute = Callable[[np.ndarray, np.ndarray], Iterator[tuple[int, float]]]
 
 
 def encode_through(
-    cache: FeatureCache | None, asked: Sequence[bytes] | int, dim: int, compute: Compute
+    cache: FeatureCache, asked: Sequence[bytes] | int, compute: Compute
 ) -> tuple[np.ndarray, Timing]:
     """Return features, from the cache where they are there and computed where not, and what that cost.
 
     Parameters
     ----------
-    cache : FeatureCache or None
-        None computes everything and keeps nothing.
+    cache : FeatureCache
     asked : sequence of bytes, or int
-        Fingerprints of the examples; without a cache, how many there are.
-    dim : int
-        Columns of the features.
+        Fingerprints of the examples; or how many there are, to compute them all and keep none.
     compute : callable
         From row numbers and an array ``(rows, dim)`` to fill, in any number of steps; what is done at each
         yield is filed, so that an interruption loses one step.
@@ -218,17 +216,15 @@ def encode_through(
         ``(n, dim)`` float32.
     Timing
     """
-    if cache is None:
-        assert isinstance(asked, int)
-        features = np.empty((asked, dim), np.float32)
+    if isinstance(asked, int):
+        features = np.empty((asked, cache.dim), np.float32)
         seconds = sum(spent for _, spent in compute(np.arange(asked), features))
         return features, Timing(asked, asked, seconds, seconds / asked if asked else 0.0)
-    assert not isinstance(asked, int)
     ids = asked
     found = np.flatnonzero(~cache.find(ids))
     # the same example twice in one call is computed once
     missing = np.array(list({ids[row]: row for row in found[::-1]}.values())[::-1], np.int64)
-    computed = np.empty((len(missing), dim), np.float32)
+    computed = np.empty((len(missing), cache.dim), np.float32)
     first, seconds = 0, 0.0
     for done, spent in compute(missing, computed):
         seconds += spent

@@ -6,7 +6,8 @@ languages. The package's author rounded the published weights to 4 bits, 32 numb
 what the rounding costs is measured in notebook 08.
 
 The file, little-endian: ``E5S1``, version; the network's sizes; the vocabulary with its unigram scores; a
-table of characters to normalise (skipped: NFKC serves); a directory of tensors; the tensors.
+table of characters to normalise (skipped: NFKC gives the same, but for one character); a directory of
+tensors; the tensors.
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ BLOCK = 32
 """Numbers that share one scale."""
 
 _BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
+_REINSTALL = "Reinstall its package: `course doctor` names the command."
 _SIZES = ("hidden", "layers", "heads", "feed_forward", "vocabulary", "positions", "types")
 _MASK = "<mask>"
+_WIDE_TILDE = "\uff5e"  # XLM-RoBERTa keeps it, NFKC does not
+_STAND_IN = "\ufdd0"  # of no text: Unicode will never give it a meaning
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,11 @@ def read(path: Path) -> Contents:
     Corrupt
         When it is not such a file.
     """
-    raw = np.memmap(path, np.uint8, "r")
     try:
-        return _read(raw)
+        return _read(np.memmap(path, np.uint8, "r"))
     except (struct.error, ValueError, UnicodeDecodeError) as error:
         raise Corrupt(
-            f"{path.name} is not a file of multilingual-e5-small's weights: {error}",
-            "Reinstall its package: `course doctor` names the command.",
+            f"{path.name} is not a file of multilingual-e5-small's weights: {error}.", _REINSTALL
         ) from error
 
 
@@ -124,9 +126,11 @@ class _Reader:
 
     def array(self, kind: str, count: int) -> np.ndarray:
         size = np.dtype(kind).itemsize * count
-        part = self._raw[self._at : self._at + size].view(kind)
+        part = self._raw[self._at : self._at + size]
+        if len(part) != size:
+            raise ValueError("it ends too early")
         self._at += size
-        return part
+        return part.view(kind)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         for _ in range(self.take("i")[0]):
@@ -196,14 +200,14 @@ def state(contents: Contents) -> dict[str, np.ndarray]:
 
 def _tensor(contents: Contents, name: str, columns: int = 0) -> np.ndarray:
     """Return a tensor as float32, as a matrix where it has `columns`."""
-    entry = contents.directory[name]
+    entry = contents.directory.get(name)
+    if entry is None:
+        raise Corrupt(f"The weights file has no {name}.", _REINSTALL)
     raw = contents.raw[entry.offset : entry.offset + entry.size]
+    numbers = len(raw) // _BLOCK.itemsize * BLOCK if entry.kind == 1 else len(raw) // 4
+    if (len(raw), numbers) != (entry.size, entry.numbers):
+        raise Corrupt(f"{name} holds {numbers:,} numbers; {entry.numbers:,} are announced.", _REINSTALL)
     values = unpacked(raw) if entry.kind == 1 else np.array(raw.view("<f4"))
-    if len(values) != entry.numbers:
-        raise Corrupt(
-            f"{name} holds {len(values):,} numbers; {entry.numbers:,} are announced.",
-            "Reinstall its package: `course doctor` names the command.",
-        )
     return values.reshape(-1, columns) if columns else values
 
 
@@ -233,7 +237,13 @@ def tokenizer(contents: Contents) -> Any:
     names = {what: contents.pieces[number][0] for what, number in contents.special.items()}
     built = Tokenizer(models.Unigram(contents.pieces, unk_id=contents.special["unk"]))
     built.normalizer = normalizers.Sequence(
-        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")]
+        [
+            normalizers.Replace(_WIDE_TILDE, _STAND_IN),
+            normalizers.Nmt(),
+            normalizers.NFKC(),
+            normalizers.Replace(_STAND_IN, _WIDE_TILDE),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
     )
     built.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]

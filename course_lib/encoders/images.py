@@ -120,9 +120,8 @@ class ImageEncoder:
         x = checked_pictures(data)
         batch_size = batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
         features, self.last = encode_through(
-            self._cache if cache else None,
+            self._cache,
             fingerprints(x) if cache else len(x),
-            self.dim,
             lambda rows, out: self._compute(x, rows, out, batch_size, progress),
         )
         return features

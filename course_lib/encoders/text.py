@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import re
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
 
-from course_lib.encoders import e5_small
+from course_lib.callers import stack_level
+from course_lib.encoders import coverage, e5_small
 from course_lib.encoders.cache import FeatureCache, encode_through
-from course_lib.encoders.packaged import weights_file
+from course_lib.encoders.packaged import WEIGHTS, weights_file
 from course_lib.encoders.timing import Timing
-from course_lib.errors import BadInput
+from course_lib.errors import BadInput, Corrupt
 from course_lib.tasks.task import Split
 
 MULTILINGUAL = "multilingual-e5-small"
 ENGLISH = "all-minilm-l6-v2"
 POOLINGS = ("mean", "cls")
-BATCH_TOKENS = 2048
-"""Tokens, padding included, that go through the network at once."""
+BATCH_TOKENS = 1024
+"""Tokens, padding included, that go through the network at once. More are no faster on a CPU and pad more."""
 
 E5_PREFIX = "query: "
 """What the E5 networks saw before every text in training; their authors advise it for every language."""
 
-UNCOVERED = 0.2
-"""Share of unknown tokens from which a warning says that the features mean little."""
-
-_SHARD = 1024  # rows per shard: what an interrupted run can lose
+_READING = "text-1"  # changes when the same texts would get other features
+_SHARD = 2048  # rows per shard: what an interrupted run can lose, and among how many lengths are sorted
+_LOOKED_AT = 200  # texts among which unknown tokens are counted
 
 
 @dataclass(frozen=True)
@@ -134,28 +135,24 @@ class TextEncoder:
     ) -> None:
         if pooling not in POOLINGS:
             raise BadInput(f"pooling={pooling!r}.", f"Choose one of {', '.join(POOLINGS)}.")
-        if max_tokens < 4:
-            raise BadInput(f"max_tokens={max_tokens}.", "Give at least 4; 128 is enough for most sentences.")
+        if not isinstance(max_tokens, int) or max_tokens < 4:
+            raise BadInput(f"max_tokens={max_tokens!r}.", "Give 4 or more; 128 is enough for most sentences.")
         self.name, self.pooling, self.max_tokens, self.prefix = name, pooling, max_tokens, prefix
         self.width, self.depth = width, depth
         self.layer = layer
         self._layers = _layers(layer, depth)
         self.dim = width * len(self._layers)
         self.source, self._load = source, load
-        where = "-".join(map(str, self._layers)) if len(self._layers) <= depth else "all"
+        where = str(self._layers[0]) if len(self._layers) == 1 else "all"
         before = hashlib.sha256(prefix.encode()).hexdigest()[:8] if prefix else "bare"
-        self.key = f"{source}-{where}-{pooling}-{max_tokens}-{before}"
+        self.key = f"{source}-{where}-{pooling}-{max_tokens}-{before}-{_READING}"
         self.last: Timing | None = None
         self._cache = FeatureCache(self.key, self.dim)
 
     @cached_property
     def _loaded(self) -> Loaded:
         loaded = self._load()
-        if self.max_tokens > loaded.positions:
-            raise BadInput(
-                f"max_tokens={self.max_tokens}; {self.name} has {loaded.positions} positions.",
-                f"Give at most {loaded.positions}; longer texts are cut there.",
-            )
+        _check_length(self.max_tokens, loaded.positions, self.name)
         return loaded
 
     @property
@@ -188,14 +185,14 @@ class TextEncoder:
         )
 
     def tokens(self, text: str) -> list[str]:
-        """Return the pieces that a text becomes, special tokens apart.
+        """Return the pieces that a text becomes, prefix and special tokens apart.
 
         Examples
         --------
         >>> english_bert().tokens("Transfer 学习")
         ['transfer', '学', '[UNK]']
         """
-        return list(self.tokenizer.tokenize(text))
+        return coverage.pieces(self.tokenizer, text)
 
     def tokenized(self, data: Split | np.ndarray | Sequence[str]) -> Tokens:
         """Return token numbers of sentences or pairs, the prefix before each, cut at `max_tokens`.
@@ -203,7 +200,7 @@ class TextEncoder:
         Raises
         ------
         BadInput
-            When an example is not a string or a pair of strings, or is empty.
+            As `checked_sentences`.
         """
         x = checked_sentences(data)
         if not len(x):
@@ -242,7 +239,8 @@ class TextEncoder:
     ) -> np.ndarray:
         """Return the features of sentences; what was computed before is read from disk.
 
-        Sentences are sorted by length, so that hardly any padding goes through the network.
+        Sentences are sorted by length, so that hardly any padding goes through the network. What stands in a
+        batch with a sentence may change the last digits of its features, some 1e-6, and nothing more.
 
         Parameters
         ----------
@@ -263,18 +261,17 @@ class TextEncoder:
         Raises
         ------
         BadInput
-            When an example is not a string or a pair of strings, or is empty.
+            As `checked_sentences`.
 
         Warns
         -----
         RuntimeWarning
-            When more than a fifth of the tokens are unknown to the tokenizer.
+            When more than a fifth of the tokens of what is computed now are unknown to the tokenizer.
         """
         x = checked_sentences(data)
         features, self.last = encode_through(
-            self._cache if cache else None,
+            self._cache,
             text_fingerprints(x) if cache else len(x),
-            self.dim,
             lambda rows, out: self._compute(x, rows, out, batch_tokens, progress),
         )
         return features
@@ -290,7 +287,7 @@ class TextEncoder:
         from course_lib.show.progress import Progress
 
         loaded = self._loaded
-        self._warn_if_uncovered(x[rows])
+        self.warn_if_uncovered(x[rows])
         with Progress(f"features of {self.name}", len(rows), "sentences", visible=progress) as bar:
             for first in range(0, len(rows), _SHARD):
                 since = time.perf_counter()
@@ -314,24 +311,17 @@ class TextEncoder:
             states = [all_states[layer] for layer in wanted]
         return torch.cat([pooled(s, batch.get("attention_mask"), self.pooling) for s in states], dim=1)
 
-    def _warn_if_uncovered(self, x: np.ndarray) -> None:
-        share = self.unknown_share(x[:200])
-        if share > UNCOVERED:
-            warnings.warn(
-                f"{self.name} does not cover these texts: {share:.0%} of their tokens are "
-                f"{self.tokenizer.unk_token}, so that different sentences look alike to it. What to do: take "
-                "an encoder that was taught this language, for instance encoders.multilingual_bert().",
-                RuntimeWarning,
-                stacklevel=6,
-            )
+    def warn_if_uncovered(self, data: Split | np.ndarray | Sequence[str]) -> None:
+        """Warn when more than a fifth of the tokens of `data` are unknown, counted on 200 texts of it."""
+        x = checked_sentences(data)
+        rows = np.unique(np.linspace(0, len(x) - 1, min(len(x), _LOOKED_AT)).astype(int))
+        share = self.unknown_share(x[rows])
+        coverage.warn_if_uncovered(self.name, share, self.tokenizer.unk_token, stacklevel=stack_level())
 
     def unknown_share(self, data: Split | np.ndarray | Sequence[str]) -> float:
-        """Return the share of tokens, special ones apart, that the tokenizer does not know."""
-        unknown, special = self.tokenizer.unk_token_id, set(self.tokenizer.all_special_ids)
-        special.discard(unknown)
-        found = np.concatenate([np.empty(0, np.int64), *self.tokenized(data).ids])
-        counted = found[~np.isin(found, list(special))]
-        return float((counted == unknown).mean()) if len(counted) else 0.0
+        """Return the share of tokens, prefix and special ones apart, that the tokenizer does not know."""
+        texts = checked_sentences(data).reshape(-1)
+        return coverage.unknown_share(coverage.piece_counts(self.tokens, texts, self.tokenizer.unk_token))
 
     def network_copy(self, *, own_embeddings: bool = True) -> Any:
         """Return a network of one's own to train: this encoder stays as it is.
@@ -362,8 +352,8 @@ def _layers(layer: int | str, depth: int) -> tuple[int, ...]:
         return tuple(range(depth + 1))
     if layer == "last":
         return (depth,)
-    if isinstance(layer, int) and 0 <= layer <= depth:
-        return (layer,)
+    if isinstance(layer, int | np.integer) and 0 <= layer <= depth:
+        return (int(layer),)
     raise BadInput(f"layer={layer!r}.", f"Give 0 (the embeddings) to {depth}, 'last' or 'all'.")
 
 
@@ -408,12 +398,14 @@ def checked_sentences(data: Split | np.ndarray | Sequence[str]) -> np.ndarray:
     Raises
     ------
     BadInput
-        For a bare string, another shape, values that are not strings, and texts without a character.
+        For a bare string, another shape, values that are not strings, texts of nothing but spaces, and texts
+        with half a character (a lone surrogate).
     """
     if isinstance(data, str):
         raise BadInput("A single text was given, not a list of them.", "Give a list: [text].")
-    x = data.x if isinstance(data, Split) else np.asarray(data, object)
-    if x.dtype.kind == "U":
+    given = data.x if isinstance(data, Split) else data
+    x = given if isinstance(given, np.ndarray) else np.asarray(given, object)
+    if x.dtype.kind in "UT":  # NumPy's own strings
         x = x.astype(object)
     if x.ndim == 2 and x.shape[1] == 1:
         x = x[:, 0]
@@ -425,15 +417,25 @@ def checked_sentences(data: Split | np.ndarray | Sequence[str]) -> np.ndarray:
             "Give a list of texts, or of pairs of texts.",
         )
     for place, text in enumerate(x.flat):
-        row = place // (x.shape[1] if x.ndim == 2 else 1)
-        if not isinstance(text, str):
-            raise BadInput(
-                f"Row {row} holds {text!r}, not a text.",
-                "Leave such rows out, for instance table.dropna(), or turn them into text.",
-            )
-        if not text.strip():
-            raise BadInput(f"Row {row} is an empty text.", "Leave it out: there is nothing to encode.")
+        _check_text(text, row=place // x.ndim)
     return x
+
+
+def _check_text(text: Any, row: int) -> None:
+    if not isinstance(text, str):
+        raise BadInput(
+            f"Row {row} holds {shortened(text)}, not a text.",
+            "Leave such rows out, for instance table.dropna(), or turn them into text.",
+        )
+    if not text.strip():
+        raise BadInput(f"Row {row} is an empty text.", "Leave it out: there is nothing to encode.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"Row {row} holds half a character at place {error.start}: {shortened(text)}.",
+            "Read its file in the encoding that it was written in; or text.encode('utf8', 'ignore').decode().",
+        ) from None
 
 
 def text_fingerprints(x: np.ndarray) -> list[bytes]:
@@ -452,7 +454,7 @@ def text_fingerprints(x: np.ndarray) -> list[bytes]:
 def _fingerprint(texts: tuple[str, ...]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for text in texts:
-        raw = text.encode("utf-8", "surrogatepass")
+        raw = text.encode()
         digest.update(len(raw).to_bytes(8, "little"))
         digest.update(raw)
     return digest.digest()
@@ -577,14 +579,13 @@ def _bert(
 ) -> TextEncoder:
     if weights not in ("pretrained", "random"):
         raise BadInput(f"weights={weights!r}.", "Give 'pretrained', or 'random' for the control.")
-    options["prefix"] = (
-        (E5_PREFIX if "e5" in name.lower().split("/")[-1] else "") if prefix is None else prefix
-    )
+    options["prefix"] = _prefix_of(name) if prefix is None else prefix
     if name in _PACKAGED:
-        sizes, read = _PACKAGED[name]
+        (width, depth, positions), read = _PACKAGED[name]
         path = weights_file(name)  # verified now, so that altered weights are refused before anything runs
+        _check_length(options["max_tokens"], positions, name)
         load: Callable[[], Loaded] = lambda: read(path)  # noqa: E731
-        source, (width, depth) = f"{name}-{path.stat().st_size}", sizes
+        source = f"{name}-{WEIGHTS[name].sha256[:12]}"
     else:
         from course_lib.encoders import hub
 
@@ -601,6 +602,21 @@ def _bert(
             **options,
         )
     return TextEncoder(name, source=source, load=load, width=width, depth=depth, **options)
+
+
+def _prefix_of(name: str) -> str:
+    """Return what a network saw before every text in training."""
+    own_name = name.lower().split("/")[-1]
+    is_e5 = re.search(r"(^|-)e5(-|$)", own_name) and "instruct" not in own_name  # those take whole sentences
+    return E5_PREFIX if is_e5 else ""
+
+
+def _check_length(max_tokens: int, positions: int, name: str) -> None:
+    if max_tokens > positions:
+        raise BadInput(
+            f"max_tokens={max_tokens}; {name} has {positions} positions.",
+            f"Give at most {positions}; longer texts are cut there.",
+        )
 
 
 def _untaught(loaded: Loaded) -> Loaded:
@@ -643,10 +659,11 @@ def _english(path: Any) -> Loaded:
     return Loaded(_filled(config, state), tokenizer)
 
 
-_PACKAGED: dict[str, tuple[tuple[int, int], Callable[[Any], Loaded]]] = {
-    MULTILINGUAL: ((384, 12), _multilingual),
-    ENGLISH: ((384, 6), _english),
+_PACKAGED: dict[str, tuple[tuple[int, int, int], Callable[[Any], Loaded]]] = {
+    MULTILINGUAL: ((384, 12, 512), _multilingual),
+    ENGLISH: ((384, 6, 512), _english),
 }
+"""Width, layers and positions, known before the weights are read; and how they are read."""
 
 
 def _filled(config: Any, state: dict[str, np.ndarray]) -> Any:
@@ -671,5 +688,8 @@ def _filled(config: Any, state: dict[str, np.ndarray]) -> Any:
             logging.enable_progress_bar()
     odd = {what: names for what, names in told.items() if names}
     if odd:
-        raise BadInput(f"The weights do not fit the network: {odd}.", "Reinstall their package.")
+        raise Corrupt(
+            f"The weights do not fit the network: {shortened(odd)}.",
+            "Reinstall their package: `course doctor` names the command.",
+        )
     return model.eval()

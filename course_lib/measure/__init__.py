@@ -28,9 +28,20 @@ from course_lib.measure.long_runs import LongRun, long_run
 from course_lib.measure.movement import Movement, MovementRow, movement
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
+from course_lib.measure.retrieval import (
+    BothWays,
+    Hubness,
+    Retrieval,
+    hubness,
+    retrieval,
+    retrieval_both_ways,
+    similarities,
+)
 from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
+from course_lib.measure.tokens import Tokenization, Tokenizations, tokenization, tokenizations
 from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
+from course_lib.measure.uniformity import Uniformity, alignment_and_uniformity
 from course_lib.measure.verdict import Control, Verdict, trial, verdict
 
 __all__ = [
@@ -38,11 +49,13 @@ __all__ = [
     "Agreement",
     "Audit",
     "AuditRow",
+    "BothWays",
     "Comparison",
     "ComparisonRow",
     "Control",
     "Correlation",
     "Curve",
+    "Hubness",
     "Interval",
     "LabelsSaved",
     "LongRun",
@@ -56,12 +69,17 @@ __all__ = [
     "Rate",
     "Reliability",
     "Report",
+    "Retrieval",
     "Scaled",
     "Shift",
     "Similarity",
     "TargetBound",
+    "Tokenization",
+    "Tokenizations",
     "Transferability",
+    "Uniformity",
     "Verdict",
+    "alignment_and_uniformity",
     "audit",
     "bootstrap",
     "calibrated",
@@ -72,6 +90,7 @@ __all__ = [
     "fact",
     "from_predictions",
     "h_score",
+    "hubness",
     "labels_saved",
     "learning_curve",
     "leep",
@@ -88,9 +107,14 @@ __all__ = [
     "rank_correlation",
     "reliability",
     "report",
+    "retrieval",
+    "retrieval_both_ways",
     "shift",
+    "similarities",
     "target_error_bound",
     "temperature",
+    "tokenization",
+    "tokenizations",
     "transferability",
     "trial",
     "verdict",

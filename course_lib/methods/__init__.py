@@ -9,40 +9,67 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from course_lib.methods.align import (
+        AffineMap,
+        AlignedEncoder,
+        centring,
+        coral,
+        fit_centring,
+        fit_coral,
+        fit_procrustes,
+        procrustes,
+    )
     from course_lib.methods.article import article_program, guide_fine_tune
     from course_lib.methods.cam import grad_cam
     from course_lib.methods.carried import carried_cnn, cnn_encoder, source_cnn
     from course_lib.methods.classifier import Classifier, FeatureClassifier
-    from course_lib.methods.fine_tune_keras import FineTuned, fine_tune
+    from course_lib.methods.fine_tune_keras import FineTuned
+    from course_lib.methods.fine_tune_torch import TextFineTuned
+    from course_lib.methods.fine_tuning import fine_tune
     from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
+    from course_lib.methods.low_rank import bitfit, lora
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
+    from course_lib.methods.saved import load, save
     from course_lib.methods.scratch import scratch_cnn
     from course_lib.methods.simple import knn, majority, nearest_mean
     from course_lib.methods.speed import machine
 
 _HOME = {
+    "AffineMap": "align",
+    "AlignedEncoder": "align",
     "Classifier": "classifier",
     "FeatureClassifier": "classifier",
     "FineTuned": "fine_tune_keras",
     "LinearHead": "probe",
+    "TextFineTuned": "fine_tune_torch",
     "article_program": "article",
+    "bitfit": "low_rank",
     "carried_cnn": "carried",
+    "centring": "align",
     "cnn_encoder": "carried",
-    "fine_tune": "fine_tune_keras",
+    "coral": "align",
+    "fine_tune": "fine_tuning",
+    "fit_centring": "align",
+    "fit_coral": "align",
     "fit_probe": "probe",
+    "fit_procrustes": "align",
     "grad_cam": "cam",
     "guide_fine_tune": "article",
     "interpolate": "fuse",
     "knn": "simple",
     "linear_probe": "probe",
+    "load": "saved",
+    "lora": "low_rank",
     "machine": "speed",
     "majority": "simple",
     "nearest_mean": "simple",
+    "procrustes": "align",
     "pulled_head": "pulled",
     "pulled_probe": "pulled",
     "resample": "imbalance",
+    "save": "saved",
     "scratch_cnn": "scratch",
     "source_cnn": "carried",
     "wise_ft": "fuse",
@@ -51,26 +78,39 @@ _HOME = {
 }
 
 __all__ = [
+    "AffineMap",
+    "AlignedEncoder",
     "Classifier",
     "FeatureClassifier",
     "FineTuned",
     "LinearHead",
+    "TextFineTuned",
     "article_program",
+    "bitfit",
     "carried_cnn",
+    "centring",
     "cnn_encoder",
+    "coral",
     "fine_tune",
+    "fit_centring",
+    "fit_coral",
     "fit_probe",
+    "fit_procrustes",
     "grad_cam",
     "guide_fine_tune",
     "interpolate",
     "knn",
     "linear_probe",
+    "load",
+    "lora",
     "machine",
     "majority",
     "nearest_mean",
+    "procrustes",
     "pulled_head",
     "pulled_probe",
     "resample",
+    "save",
     "scratch_cnn",
     "source_cnn",
     "wise_ft",

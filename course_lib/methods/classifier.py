@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any, Protocol
 
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.tasks.task import Split, Task
+from course_lib.tasks.task import Split
 
 Data = Split | np.ndarray
 """What a classifier accepts: a split, or its examples alone."""
@@ -31,6 +31,25 @@ class Encoder(Protocol):
 
     def encode(self, data: Any, /) -> np.ndarray:
         """Return the features of `data`, ``(n, dim)`` float32."""
+        ...
+
+
+class LearntFrom(Protocol):
+    """What a classifier remembers of its task."""
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the labels."""
+        ...
+
+    @property
+    def train(self) -> Sized:
+        """What was learnt from; its length alone counts."""
         ...
 
 
@@ -73,7 +92,7 @@ class Classifier(ABC):
     def __init__(
         self,
         name: str,
-        task: Task,
+        task: LearntFrom,
         *,
         parameters_trained: int,
         seconds: Mapping[str, float],
@@ -120,7 +139,7 @@ class FeatureClassifier(Classifier):
     def __init__(
         self,
         name: str,
-        task: Task,
+        task: LearntFrom,
         encoder: Encoder,
         head: Head,
         *,

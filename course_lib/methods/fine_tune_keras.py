@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,74 +10,58 @@ from typing import Any
 import numpy as np
 
 from course_lib.encoders.images import ImageEncoder, checked_pictures
-from course_lib.errors import BadInput, Diverged
+from course_lib.errors import BadInput
 from course_lib.frameworks import quiet_tensorflow
 from course_lib.measure.audit import STATISTICS, Audit, audit
 from course_lib.methods import networks
 from course_lib.methods.body import Body, body_of
 from course_lib.methods.checkpoint import fingerprint
-from course_lib.methods.classifier import (
-    Classifier,
-    Data,
-    FeatureClassifier,
-    as_examples,
-    check_labels,
-    need_two_classes,
-    need_validation,
-    softmax,
-)
-from course_lib.methods.networks import CLASSIFIER
-from course_lib.methods.probe import LinearHead, class_weights, fit_probe
+from course_lib.methods.classifier import Data, FeatureClassifier, LearntFrom, as_examples, softmax
+from course_lib.methods.loop import carry_out, scored
+from course_lib.methods.probe import LinearHead, fit_probe
 from course_lib.methods.recipe import Recipe
 from course_lib.methods.training import Source, Trainer, cached
 from course_lib.methods.trunk import check_views
+from course_lib.methods.tuned import (
+    BIAS,
+    KERNEL,
+    Tuned,
+    checked_labels,
+    class_weight_setting,
+    example_weights,
+    given_head,
+    random_head,
+    smoothed_targets,
+)
 from course_lib.tasks.task import Task
 
 
-class FineTuned(Classifier):
-    """A fine-tuned network: predicts, and shows what training did to it.
+class FineTuned(Tuned):
+    """A fine-tuned picture network; see `Tuned`.
 
     Attributes
     ----------
     recipe : Recipe
-        The settings it was trained with.
     history : tuple of dict
-        Per epoch: ``epoch``, ``seconds``, ``learning_rate``, ``loss``, ``validation_loss``,
-        ``validation_accuracy``, and how many ``blocks`` were trained.
-    audit : Audit
-        Which weights and statistics moved, against what was declared.
+        As in `Tuned`, and how many ``blocks`` were trained.
     start, weights : dict of str to numpy.ndarray
         The whole network before and after: ``"block5_expand/kernel"``, ``"classifier/bias"`` and so on.
-    interrupted : bool
-        Whether somebody stopped it; then these are the best weights until there.
     """
+
+    recipe: Recipe
 
     def __init__(
         self,
         name: str,
-        task: Task,
+        task: LearntFrom,
         body: Body,
         recipe: Recipe,
         *,
-        start: Mapping[str, np.ndarray],
         weights: Mapping[str, np.ndarray],
-        audit: Audit,
-        history: Sequence[dict[str, Any]] = (),
-        seconds: Mapping[str, float],
-        chosen: Mapping[str, Any] | None = None,
-        parameters_trained: int = 0,
-        interrupted: bool = False,
+        **story: Any,
     ) -> None:
-        super().__init__(name, task, parameters_trained=parameters_trained, seconds=seconds, chosen=chosen)
-        self.recipe, self.history, self.audit = recipe, tuple(history), audit
-        self.start, self.interrupted = dict(start), interrupted
-        self._task, self._body = task, body
-        self._own = {name: weights[name] for name in body.names}
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """The whole network's weights, the frozen ones included."""
-        return {**self.start, **self._own}
+        super().__init__(name, task, recipe, own={name: weights[name] for name in body.names}, **story)
+        self._body = body
 
     @property
     def model(self) -> Any:
@@ -89,20 +72,11 @@ class FineTuned(Classifier):
         self._load()
         return self._body.model
 
-    @property
-    def head(self) -> LinearHead:
-        """The last layer."""
-        return LinearHead(self._own[f"{CLASSIFIER}/kernel"], self._own[f"{CLASSIFIER}/bias"])
-
     def logits(self, data: Data) -> np.ndarray:
         """Return logits ``(n, k)`` float32, averaged over the views that training saw."""
         x = checked_pictures(as_examples(data))
         self._load()
         return self._body.logits(x, self.recipe.views, cached=cached(self.recipe))
-
-    def predict_proba(self, data: Data) -> np.ndarray:
-        """Return class probabilities ``(n, k)`` of pictures of any size."""
-        return softmax(self.logits(data))
 
     def with_weights(self, weights: Mapping[str, np.ndarray], name: str = "") -> FineTuned:
         """Return the same network with other weights, for instance an interpolation.
@@ -112,38 +86,8 @@ class FineTuned(Classifier):
         BadInput
             When they are of another network, or would change the frozen part.
         """
-        for key in self._body.names:
-            given = weights.get(key)
-            if given is None or given.shape != self._own[key].shape:
-                raise BadInput(
-                    f"Weights of another network: {key} {'is missing' if given is None else given.shape}, "
-                    f"expected {self._own[key].shape}.",
-                    "Give every name and shape as in `tuned.weights`.",
-                )
-        strayed = [
-            key
-            for key, value in weights.items()
-            if key not in self._own and not np.array_equal(value, self.start.get(key, np.empty(0)))
-        ]
-        if strayed:
-            raise BadInput(
-                f"{strayed[0]} is in the frozen part, up to {self._body.cut}, and differs there.",
-                "Fine-tune with a freeze_to further down, or None, to use other weights there.",
-            )
-        return FineTuned(
-            name or self.name,
-            self._task,
-            self._body,
-            self.recipe,
-            start=self.start,
-            weights=weights,
-            audit=self.audit,
-            history=self.history,
-            seconds=self.seconds,
-            chosen=self.chosen,
-            parameters_trained=self.parameters_trained,
-            interrupted=self.interrupted,
-        )
+        own = self._checked(weights, f"up to {self._body.cut}")
+        return FineTuned(name or self.name, self._task, self._body, self.recipe, weights=own, **self._story())
 
     def activations(self, data: Data, layers: Sequence[str]) -> dict[str, np.ndarray]:
         """Return pooled activations ``(n, channels)`` float32 of layers behind the cut, for comparisons.
@@ -297,7 +241,6 @@ def fine_tune(
     (LP-FT). Howard & Ruder (2018), "Universal language model fine-tuning" (rates per depth, gradual
     unfreezing). Li, Grandvalet & Davoine (2018), "Explicit inductive bias for transfer learning" (L2-SP).
     """
-    weights = class_weight if class_weight is None or isinstance(class_weight, str) else tuple(class_weight)
     recipe = Recipe(
         freeze_to=freeze_to,
         init=init if isinstance(init, str) else "probe",
@@ -312,7 +255,7 @@ def fine_tune(
         augment=augment,
         shift=shift,
         unfreeze=unfreeze,
-        class_weight=weights,
+        class_weight=class_weight_setting(class_weight),
         patience=patience,
         precision=precision,
         cache_trunk=cache_trunk,
@@ -328,15 +271,15 @@ def fine_tune(
         body.trunk.activations(x_val, recipe.views[:1])
     body.holds = None  # from here on it is nobody's, whatever goes wrong
     head = _first_head(init, body, encoder, task, recipe)
-    first = {**body.start, f"{CLASSIFIER}/kernel": head.weights, f"{CLASSIFIER}/bias": head.bias}
+    first = {**body.start, KERNEL: head.weights, BIAS: head.bias}
     networks.assign(body.model, first)
     prepared = time.perf_counter() - start
     trainer = Trainer(
         body,
         recipe,
         source,
-        _targets(y, task.classes, recipe.label_smoothing),
-        _weights(recipe, y, task.classes),
+        smoothed_targets(y, task.classes, recipe.label_smoothing),
+        example_weights(recipe.class_weight, y, task.classes),
         lambda: _judged(body, x_val, y_val, recipe),
         None if checkpoint is None else Path(checkpoint),
         recipe.digest(encoder.key, fingerprint({"x": x, "y": y, "head": head.weights, "y_val": y_val})),
@@ -348,9 +291,7 @@ def _run(
     trainer: Trainer, name: str, task: Task, first: dict[str, np.ndarray], features_seconds: float
 ) -> FineTuned:
     """Train, audit, and hand over the best weights; where the loss runs away, those until then."""
-    from course_lib.show.training import LiveTraining
-
-    body, recipe = trainer.body, trainer.recipe
+    body = trainer.body
 
     def finished(checked: Audit) -> FineTuned:
         done = trainer.done
@@ -359,7 +300,7 @@ def _run(
             name,
             task,
             body,
-            recipe,
+            trainer.recipe,
             start=first,
             weights={**first, **done.best},
             audit=checked,
@@ -370,39 +311,16 @@ def _run(
             interrupted=done.interrupted,
         )
 
-    def checked() -> Audit:
-        return audit(
-            first, networks.weights_of(body.model), trained=trainer.done.moved, block_of=networks.block_of
-        )
+    def audited() -> Audit:
+        after = networks.weights_of(body.model)
+        return audit(first, after, trained=trainer.done.moved, block_of=networks.block_of)
 
-    try:
-        with LiveTraining(name, epochs=recipe.epochs) as live:
-            done = trainer.run(live)
-    except Diverged as error:
-        body.holds = None
-        error.last_good = finished(checked())
-        raise
-    after = checked()
-    if done.step and not done.interrupted:
-        after.check()
-    if done.interrupted:
-        warnings.warn(
-            f"{name}: interrupted in epoch {len(done.history) + 1} of {recipe.epochs}; the weights of epoch "
-            f"{done.best_epoch} are kept.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    return finished(after)
+    return carry_out(trainer, name, audited, finished)
 
 
 def _checked(task: Task, recipe: Recipe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return training pictures and labels and validation labels that training can rely on."""
-    y = check_labels(task.train.y, task.classes)
-    if len(y) == 0:
-        raise BadInput(f"{task.train.name} is empty.", "Give at least one example per class.")
-    need_two_classes(y)
-    y_val = check_labels(task.validation.y, task.classes, "validation")
-    need_validation(y_val)
+    y, y_val = checked_labels(task, task.validation)
     x = checked_pictures(task.train)
     check_views(x, recipe.views)
     if recipe.shift >= min(x.shape[1:3]):
@@ -418,12 +336,9 @@ def _first_head(
 ) -> LinearHead:
     """Return the last layer to start from."""
     if isinstance(init, FeatureClassifier):
-        return _given_head(init, encoder, task)
+        return given_head(init, encoder, task)
     if recipe.init == "random":
-        rng = np.random.default_rng([recipe.seed, 0, 2])
-        limit = np.sqrt(6 / (encoder.dim + task.classes))
-        kernel = rng.uniform(-limit, limit, (encoder.dim, task.classes)).astype(np.float32)
-        return LinearHead(kernel, np.zeros(task.classes, np.float32))
+        return random_head(encoder.dim, task.classes, recipe.seed)
     splits = (task.train, task.validation)
     networks.assign(body.model, body.start)
     x, x_val = (
@@ -435,33 +350,7 @@ def _first_head(
     return fit.head
 
 
-def _given_head(probe: FeatureClassifier, encoder: ImageEncoder, task: Task) -> LinearHead:
-    head = probe.head
-    shape = (encoder.dim, task.classes)
-    if not isinstance(head, LinearHead) or head.weights.shape != shape:
-        found = head.weights.shape if isinstance(head, LinearHead) else type(head).__name__
-        raise BadInput(
-            f"init={probe.name!r} has a head of {found}; expected a linear one of {shape}.",
-            "Give methods.linear_probe(encoder, task) on the same encoder and classes, or 'probe'.",
-        )
-    return head
-
-
-def _targets(y: np.ndarray, classes: int, smoothing: float) -> np.ndarray:
-    return np.asarray(np.eye(classes)[y] * (1 - smoothing) + smoothing / classes, np.float32)
-
-
-def _weights(recipe: Recipe, y: np.ndarray, classes: int) -> np.ndarray:
-    """Return the weight of each training example, ``(n,)`` float32."""
-    counts = np.bincount(y, minlength=classes)
-    present = np.flatnonzero(counts)
-    per_class = np.ones(classes, np.float32)
-    per_class[present] = class_weights(recipe.class_weight, counts, present)
-    return np.asarray(per_class[y], np.float32)
-
-
 def _judged(body: Body, x_val: np.ndarray, y_val: np.ndarray, recipe: Recipe) -> tuple[float, float]:
     """Return accuracy and log-loss on validation, in the first view alone, which halves the price."""
-    p = softmax(body.logits(x_val, recipe.views[:1], cached=cached(recipe)).astype(np.float64))
-    right = p[np.arange(len(y_val)), y_val]
-    return float((p.argmax(axis=1) == y_val).mean()), float(-np.log(np.maximum(right, 1e-12)).mean())
+    logits = body.logits(x_val, recipe.views[:1], cached=cached(recipe))
+    return scored(softmax(logits.astype(np.float64)), y_val)

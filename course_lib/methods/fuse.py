@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from course_lib.errors import BadInput
-from course_lib.methods.fine_tune_keras import FineTuned
+from course_lib.methods.tuned import Tuned
+
+Network = TypeVar("Network", bound=Tuned)
 
 
 def interpolate(
@@ -50,12 +53,16 @@ def interpolate(
         )
     if share in (0, 1):
         return dict(end if share else start)
-    return {
-        name: np.asarray((1 - share) * start[name] + share * end[name], start[name].dtype) for name in start
-    }
+    return {name: _between(start[name], end[name], share) for name in start}
 
 
-def wise_ft(tuned: FineTuned, share: float = 0.5, *, name: str = "") -> FineTuned:
+def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    if a is b:  # frozen: rounding must not move it
+        return a
+    return np.asarray((1 - share) * a + share * b, a.dtype)
+
+
+def wise_ft(tuned: Network, share: float = 0.5, *, name: str = "") -> Network:
     r"""Go back part of the way from the fine-tuned network to its start (WiSE-FT).
 
     .. math:: w_\lambda = (1 - \lambda) w_0 + \lambda w
@@ -67,7 +74,7 @@ def wise_ft(tuned: FineTuned, share: float = 0.5, *, name: str = "") -> FineTune
 
     Parameters
     ----------
-    tuned : FineTuned
+    tuned : FineTuned or TextFineTuned
         With ``init="probe"``: a random last layer is no start worth going back to.
     share : float
         λ: 0 is the start and 1 the fine-tuned network. Chosen on validation, never on the shifted test set.
@@ -76,7 +83,7 @@ def wise_ft(tuned: FineTuned, share: float = 0.5, *, name: str = "") -> FineTune
 
     Returns
     -------
-    FineTuned
+    FineTuned or TextFineTuned
 
     Raises
     ------
@@ -96,6 +103,6 @@ def wise_ft(tuned: FineTuned, share: float = 0.5, *, name: str = "") -> FineTune
     return tuned.with_weights(weights, name or f"{tuned.name}, {share:.0%} of the way")
 
 
-def wise_ft_path(tuned: FineTuned, shares: Sequence[float] = (0, 0.25, 0.5, 0.75, 1)) -> list[FineTuned]:
+def wise_ft_path(tuned: Network, shares: Sequence[float] = (0, 0.25, 0.5, 0.75, 1)) -> list[Network]:
     """Return `wise_ft` at each of `shares`, for a curve of accuracy along the way."""
     return [wise_ft(tuned, share) for share in shares]

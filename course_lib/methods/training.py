@@ -1,24 +1,18 @@
-"""The loop of fine-tuning: steps, schedules, checkpoints, and what happens when something goes wrong."""
+"""The steps of fine-tuning a picture network: where batches come from, what is compiled, which rates."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from course_lib.errors import Diverged, OutOfMemory
-from course_lib.methods import checkpoint, networks
+from course_lib.methods import networks
 from course_lib.methods.body import Body
+from course_lib.methods.loop import Loop
 from course_lib.methods.recipe import Recipe
 from course_lib.methods.trunk import VIEWS
-
-CHECKPOINT_EVERY = 60.0
-"""Seconds after which a checkpoint is written within an epoch; at its end always."""
 
 PHASES = 3
 """Of gradual unfreezing: a third of the blocks, two thirds, all."""
@@ -66,37 +60,7 @@ def cached(recipe: Recipe) -> bool:
     return recipe.cache_trunk and recipe.freeze_to is not None and not recipe.shift
 
 
-def batches(n: int, size: int, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """Return row numbers ``(steps, min(size, n))`` int64: shuffled epochs, one after the other.
-
-    Examples
-    --------
-    >>> rows = batches(5, 2, 3, np.random.default_rng(0))
-    >>> rows.shape, sorted(set(rows.ravel().tolist()))
-    ((3, 2), [0, 1, 2, 3, 4])
-    """
-    size = min(size, n)
-    epochs = math.ceil(steps * size / n)
-    rows = np.concatenate([rng.permutation(n) for _ in range(epochs)])
-    return rows[: steps * size].reshape(steps, size)
-
-
-@dataclass
-class Progressed:
-    """What a fit has come to; the part of it that a checkpoint keeps."""
-
-    step: int = 0
-    loss_sum: float = 0.0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_score: tuple[float, float] = (-1.0, -math.inf)
-    best: dict[str, np.ndarray] = field(default_factory=dict)
-    spent: float = 0.0
-    interrupted: bool = False
-    moved: set[str] = field(default_factory=set)
-
-
-class Trainer:
+class Trainer(Loop):
     """One fit of a body's upper part; see `fine_tune`, which prepares everything and reads the result.
 
     Parameters
@@ -110,13 +74,12 @@ class Trainer:
         ``(n, k)`` float32, smoothed.
     sample_weight : numpy.ndarray
         ``(n,)`` float32.
-    judge : callable
-        From nothing to (accuracy, log-loss) on validation, with the weights of now.
-    path : pathlib.Path or None
-        The checkpoint.
-    digest : str
-        Of everything that the run depends on.
+    judge, path, digest
+        As for `Loop`.
     """
+
+    recipe: Recipe
+    lighter = "Lower batch_size first (the result hardly changes), then pixels, or freeze more."
 
     def __init__(
         self,
@@ -129,100 +92,50 @@ class Trainer:
         path: Path | None,
         digest: str,
     ) -> None:
-        self.body, self.recipe, self.source, self.judge = body, recipe, source, judge
+        super().__init__(recipe, len(targets), judge, path, digest)
+        self.body, self.source = body, source
         self.targets, self.sample_weight = targets, sample_weight
-        self.path, self.digest = path, digest
         self.anchor = body.current()
-        self.batch_size = min(recipe.batch_size, len(targets))
-        self.steps = math.ceil(len(targets) / self.batch_size)
-        self.done = Progressed()
         self._resumed: dict[str, np.ndarray] | None = None
         self._token = object()  # whose compilation the body has; an id could be given again
-        self._saved = time.monotonic()
 
-    def run(self, live: Any) -> Progressed:
-        """Train to the end, to the patience's end, or until interrupted; resume where a checkpoint stands."""
-        began = time.perf_counter()
-        self._resume()
-        earlier = self.done.spent
-        if not self.done.best:
-            accuracy, loss = self.judge()
-            self.done.best, self.done.best_score = self.body.current(), (accuracy, -loss)
-        for record in self.done.history:
-            live.update(record)
-        try:
-            while not self._finished():
-                self._epoch(live, began - earlier)
-        except KeyboardInterrupt:
-            self.done.interrupted = True
-        self.done.spent = earlier + time.perf_counter() - began
-        self.body.holds = None
-        return self.done
+    def current(self) -> dict[str, np.ndarray]:
+        """Return copies of the weights and statistics behind the cut."""
+        return self.body.current()
 
-    def _finished(self) -> bool:
-        epochs, patience = len(self.done.history), self.recipe.patience
-        waited = epochs - self.done.best_epoch
-        return epochs >= self.recipe.epochs or (patience is not None and waited >= patience)
+    def optimiser_state(self) -> dict[str, np.ndarray]:
+        """Return copies of the optimiser's variables, by number."""
+        return {str(n): np.array(v.numpy()) for n, v in enumerate(self.body.upper.optimizer.variables)}
 
-    def _epoch(self, live: Any, began: float) -> None:
-        """Train one epoch, or the rest of it, judge it, and write it down."""
-        done, number = self.done, len(self.done.history)
-        start = time.perf_counter()
-        blocks = self._blocks(number)
+    def restore(self, weights: Mapping[str, np.ndarray], optimiser: dict[str, np.ndarray]) -> None:
+        """Put weights back now, and the optimiser when it is compiled."""
+        networks.assign(self.body.model, weights, self.body.names)
+        self._resumed = optimiser
+        if self.done.step % self.steps == 0 and self._phase_begins(len(self.done.history)):
+            self._resumed = None  # the next epoch trains other blocks, with an optimiser of its own
+
+    def begin(self, epoch: int, live: Any) -> dict[str, Any]:
+        """Compile where other blocks are trained from this epoch on."""
+        blocks = self._blocks(epoch)
         if self._compile(blocks) and self.recipe.unfreeze == "gradually":
             live.phase(f"{blocks[0]} and above")
-        rng = np.random.default_rng([self.recipe.seed, number])
-        rows = batches(len(self.targets), self.batch_size, self.steps, rng)
-        first = done.step - number * self.steps
-        for step in range(first, self.steps):
-            self._step(rows[step])
-            live.step(step + 1, self.steps)
-            if self.path and step + 1 < self.steps and time.monotonic() - self._saved > CHECKPOINT_EVERY:
-                self._save(began)
-        accuracy, loss = self.judge()
-        record = {
-            "epoch": number + 1,
-            "seconds": time.perf_counter() - start,
-            "learning_rate": self.recipe.rate(done.step - 1, self.recipe.epochs * self.steps),
-            "loss": done.loss_sum / self.steps,
-            "validation_loss": loss,
-            "validation_accuracy": accuracy,
-            "blocks": len(blocks),
-        }
-        done.history.append(record)
-        done.loss_sum = 0.0
-        if (accuracy, -loss) > done.best_score:
-            done.best_score, done.best_epoch, done.best = (accuracy, -loss), number + 1, self.body.current()
-        live.update(record)
-        if self.path:
-            self._save(began)
+        return {"blocks": len(blocks)}
 
-    def _step(self, rows: np.ndarray) -> None:
-        """Take one gradient step; what it draws depends on the seed and the step's number alone."""
-        done, model = self.done, self.body.upper
-        rate = self.recipe.rate(done.step, self.recipe.epochs * self.steps)
+    def learn(self, rows: np.ndarray, rate: float) -> float:
+        """Take one gradient step."""
+        model = self.body.upper
         model.optimizer.learning_rate = rate
-        x = self.source(rows, np.random.default_rng([self.recipe.seed, done.step, 1]))
+        x = self.source(rows, np.random.default_rng([self.recipe.seed, self.done.step, 1]))
         model.reset_metrics()
-        try:
-            loss = float(model.train_on_batch(x, self.targets[rows], self.sample_weight[rows]))
-        except Exception as error:
-            if not _memory_ran_out(error):
-                raise
-            raise OutOfMemory(
-                f"Memory ran out in step {done.step + 1}: batches of {len(rows)} at "
-                f"{self.body.trunk.pixels} px, trained from {self.body.blocks[0]} on.",
-                "Lower batch_size first (the result hardly changes), then pixels, or freeze more.",
-            ) from error
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"The loss became {loss} in step {done.step + 1} of {self.recipe.epochs * self.steps}, at a "
-                f"learning rate of {rate:.2g}. The weights of epoch {done.best_epoch} are kept.",
-                "Lower learning_rate by a factor of 3 to 10, or lengthen warmup. The last good classifier is "
-                "this error's `last_good`.",
-            )
-        done.step += 1
-        done.loss_sum += loss
+        return float(model.train_on_batch(x, self.targets[rows], self.sample_weight[rows]))
+
+    def place(self) -> str:
+        """Say how large the pictures are and where training begins."""
+        return f"at {self.body.trunk.pixels} px, trained from {self.body.blocks[0]} on"
+
+    def end(self) -> None:
+        """Say that the network holds nobody's weights."""
+        self.body.holds = None
 
     def _blocks(self, epoch: int) -> tuple[str, ...]:
         """Return the blocks that are trained in an epoch."""
@@ -271,44 +184,6 @@ class Trainer:
             anchor = np.zeros_like(self.anchor[name]) if fresh else self.anchor[name]
             variable.regularizer = _l2_sp(anchor, self.recipe.l2_sp) if self.recipe.l2_sp else None
 
-    def _save(self, began: float) -> None:
-        assert self.path is not None
-        done = self.done
-        optimiser = {str(n): np.array(v.numpy()) for n, v in enumerate(self.body.upper.optimizer.variables)}
-        meta = {
-            "step": done.step,
-            "loss_sum": done.loss_sum,
-            "history": done.history,
-            "best_epoch": done.best_epoch,
-            "best_score": list(done.best_score),
-            "spent": time.perf_counter() - began,
-            "moved": sorted(done.moved),
-        }
-        arrays = {"now": self.body.current(), "best": done.best, "optimiser": optimiser}
-        checkpoint.save(self.path, checkpoint.State(arrays, meta), self.digest)
-        self._saved = time.monotonic()
-
-    def _resume(self) -> None:
-        """Go back to where a checkpoint of the same run stands, if there is one."""
-        state = checkpoint.load(self.path, self.digest) if self.path else None
-        if state is None:
-            return
-        meta = state.meta
-        networks.assign(self.body.model, state.arrays["now"], self.body.names)
-        self._resumed = state.arrays["optimiser"]
-        self.done = Progressed(
-            step=meta["step"],
-            loss_sum=meta["loss_sum"],
-            history=meta["history"],
-            best_epoch=meta["best_epoch"],
-            best_score=(meta["best_score"][0], meta["best_score"][1]),
-            best=state.arrays["best"],
-            spent=meta["spent"],
-            moved=set(meta["moved"]),
-        )
-        if self.done.step % self.steps == 0 and self._phase_begins(len(self.done.history)):
-            self._resumed = None  # the next epoch trains other blocks, with an optimiser of its own
-
     def _phase_begins(self, epoch: int) -> bool:
         return 0 < epoch < self.recipe.epochs and self._blocks(epoch) != self._blocks(epoch - 1)
 
@@ -316,12 +191,6 @@ class Trainer:
 def _pulled(body: Body) -> bool:
     """Tell whether an earlier fit's L2-SP penalty is compiled in."""
     return any(v.regularizer is not None for v in body.upper.trainable_variables)
-
-
-def _memory_ran_out(error: BaseException) -> bool:
-    """Recognise the errors that backends raise when memory runs out."""
-    kind = type(error).__name__
-    return isinstance(error, MemoryError) or kind in ("ResourceExhaustedError", "OutOfMemoryError")
 
 
 def _per_depth(rates: list[float]) -> Any:

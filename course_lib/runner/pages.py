@@ -1,7 +1,8 @@
 """Executed notebooks as HTML pages that need nothing from the network.
 
 nbconvert's own page templates load MathJax, RequireJS and Mermaid from elsewhere. These pages take only
-the cells from nbconvert: formulas become MathML when the page is written, and styles stand in the page.
+the cells from nbconvert: formulas become MathML when the page is written, and styles stand in the page, with
+the Chinese characters that it shows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
+from course_lib.runner.page_font import font_face
 from course_lib.runner.plan import PACKAGED
 from course_lib.runner.state import write_atomically
 
@@ -125,22 +127,23 @@ def title_of(notebook: Any, fallback: str) -> str:
     return fallback
 
 
-def _styles() -> str:
-    """Return the style sheet: ours, and the colours of code for light and dark screens."""
+def _styles(html: str) -> str:
+    """Return the style sheet: colours of code for light and dark screens, ours, the Chinese that is shown."""
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
     ours = files("course_lib.runner").joinpath("page.css").read_text(encoding="utf-8")
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{ours}"
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{ours}{font_face(html)}"
 
 
 def page(title: str, content: str, navigation: str = "") -> str:
     """Return a whole page."""
+    shown = f"<body>\n{navigation}<main>\n{content}\n</main>\n{navigation}</body>"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)} · Carryover</title>\n<style>\n{_styles()}\n</style>\n</head>\n<body>\n"
-        f"{navigation}<main>\n{content}\n</main>\n{navigation}</body>\n</html>\n"
+        f"<title>{escape(title)} · Carryover</title>\n<style>\n{_styles(shown)}\n</style>\n</head>\n"
+        f"{shown}\n</html>\n"
     )
 
 

@@ -8,6 +8,7 @@ from course_lib.show.charts import bars, confusion, learning_curve, recall_per_c
 from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
+from course_lib.show.languages import two_languages
 from course_lib.show.layers import layer_similarity, weight_movement
 from course_lib.show.lines import lines
 from course_lib.show.maps import feature_map
@@ -17,10 +18,12 @@ from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
 from course_lib.show.reading import say
 from course_lib.show.reliability import reliability
+from course_lib.show.retrieval import retrieval
 from course_lib.show.scatter import scatter
 from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
 from course_lib.show.shift import shift
-from course_lib.show.style import chinese_font, styled
+from course_lib.show.style import styled
+from course_lib.show.tokens import tokens
 from course_lib.show.training import LiveTraining, training
 from course_lib.show.widgets import Explorer, explore
 
@@ -33,7 +36,6 @@ __all__ = [
     "Progress",
     "attention",
     "bars",
-    "chinese_font",
     "confusion",
     "differences",
     "explore",
@@ -49,15 +51,18 @@ __all__ = [
     "progress",
     "recall_per_class",
     "reliability",
+    "retrieval",
     "say",
     "scatter",
     "setting_of",
     "shares",
     "shift",
     "styled",
+    "tokens",
     "tradeoff",
     "training",
     "transfer_map",
     "transfer_steps",
+    "two_languages",
     "weight_movement",
 ]

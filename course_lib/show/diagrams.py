@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from course_lib.errors import BadInput
 from course_lib.show.picture import Picture
 from course_lib.show.settings import SETTINGS, Setting
-from course_lib.show.style import PALETTE, chinese_font, panels, styled
+from course_lib.show.style import PALETTE, panels, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +90,7 @@ def transfer_map(examples: Mapping[str, str] | None = None, *, alt: str | None =
 
 
 def _place(axes: Axes, setting: Setting, example: str) -> None:
-    """Draw one box with its name, its Chinese name where a font has it, and an example."""
+    """Draw one box with its name in English and Chinese, and an example."""
     from matplotlib.patches import FancyBboxPatch
 
     left, bottom, right, top, number = _PLACES[setting.key]
@@ -107,14 +107,12 @@ def _place(axes: Axes, setting: Setting, example: str) -> None:
         )
     )
     wide = round(right - left)  # letters are about one unit wide
-    names = textwrap.wrap(setting.name, round(wide * 0.85))
-    if chinese_font():
-        names.append(setting.chinese)
+    names = [*textwrap.wrap(setting.name, round(wide * 0.85)), setting.chinese]
     lines = [line for part in example.split("\n") for line in textwrap.wrap(part, wide - 2)]
     middle, step = (left + right) / 2, 2.75
     height = (bottom + top) / 2 + step * (len(names) + len(lines) - 1 + bool(lines) * 0.4) / 2
     for k, line in enumerate(names):
-        bold = "normal" if k == len(names) - 1 and chinese_font() else "bold"
+        bold = "normal" if line == setting.chinese else "bold"
         axes.text(middle, height - step * k, line, ha="center", va="center", fontsize=10, weight=bold)
     for k, line in enumerate(lines):
         down = height - step * (len(names) + 0.4 + k)

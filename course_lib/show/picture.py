@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from course_lib.show.style import families
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -42,10 +44,13 @@ class Picture:
     def __init__(
         self, figure: Figure, alt: str, *, sharpness: float = _SHARPNESS, colours: int = 256
     ) -> None:
+        import matplotlib
+
         self.alt = alt
         dpi = figure.dpi
         stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=dpi * sharpness, metadata={"Software": None})
+        with matplotlib.rc_context({"font.family": families()}):  # some labels are made when they are drawn
+            figure.savefig(stream, format="png", dpi=dpi * sharpness, metadata={"Software": None})
         self.width = round(figure.get_figwidth() * dpi)
         self.png = _small(stream.getvalue(), colours)
         self.figure = figure

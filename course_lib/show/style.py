@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "++")
 
+HANZI = "Carryover Hanzi"
+"""The font for Chinese that comes with the course, since many machines have none."""
+
+HANZI_FILE = Path(__file__).parent / "fonts" / "carryover_hanzi" / "CarryoverHanzi-Regular.otf"
+"""5,000 characters of Noto Sans CJK SC; ``tools/make_font.py`` makes it, ``OFL.txt`` is its licence."""
+
 _SHEET = Path(__file__).with_name("carryover.mplstyle")
-_CHINESE = (
+_LARGER = (
     "Noto Sans CJK SC",
     "Noto Sans SC",
     "Source Han Sans SC",
@@ -32,29 +37,27 @@ _CHINESE = (
     "WenQuanYi Micro Hei",
     "SimHei",
 )
-_CHINESE_FILES = re.compile(
-    r"(NotoSansCJK|NotoSansSC|SourceHanSans|msyh|PingFang|wqy-microhei|simhei)", re.IGNORECASE
-)
 
 
-@cache
-def chinese_font() -> str | None:
-    """Return the name of an installed font with Chinese glyphs, or None.
+def families() -> list[str]:
+    """Return the fonts of a figure: each character is drawn in the first of them that has it.
 
-    Looked for once per process.
+    DejaVu Sans, which matplotlib brings along; the course's Chinese; and, for characters rarer than those,
+    a larger Chinese font where matplotlib knows one.
+
+    Examples
+    --------
+    >>> families()[:2]
+    ['DejaVu Sans', 'Carryover Hanzi']
     """
-    from matplotlib import font_manager
+    from matplotlib.font_manager import fontManager
 
-    def known() -> str | None:
-        names = {font.name for font in font_manager.fontManager.ttflist}
-        return next((name for name in _CHINESE if name in names), None)
-
-    if known() is None:  # matplotlib keeps a list of fonts on disk; one installed since is not in it
-        for path in font_manager.findSystemFonts():
-            if _CHINESE_FILES.match(Path(path).name):
-                with suppress(OSError, RuntimeError):  # a font file that cannot be read is as good as none
-                    font_manager.fontManager.addfont(path)
-    return known()
+    known = {font.name for font in fontManager.ttflist}
+    if HANZI not in known:
+        fontManager.addfont(HANZI_FILE)
+        # its one weight serves for bold as well, or matplotlib would complain at every bold title
+        fontManager.ttflist.append(replace(fontManager.ttflist[-1], weight="bold"))
+    return ["DejaVu Sans", HANZI, *[name for name in _LARGER if name in known][:1]]
 
 
 def panels(rows: int = 1, columns: int = 1, *, figsize: tuple[float, float]) -> tuple[Figure, Any]:
@@ -84,8 +87,7 @@ def styled() -> Iterator[None]:
     import matplotlib
     import matplotlib.style
 
-    fallback = [name for name in (chinese_font(),) if name]
     with matplotlib.rc_context(), matplotlib.style.context(str(_SHEET)):
         # matplotlib looks for missing glyphs along the family, not within the generic "sans-serif"
-        matplotlib.rcParams["font.family"] = ["DejaVu Sans", *fallback]
+        matplotlib.rcParams["font.family"] = families()
         yield

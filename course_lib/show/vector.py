@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from course_lib.show.style import PALETTE
+from course_lib.show.style import HANZI, PALETTE
 
 WIDTH, HEIGHT = 350, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 28, 36
@@ -135,8 +135,8 @@ def drawing(charts: Sequence[Panel], *, x: str, alt: str) -> str:
     width = WIDTH * len(charts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" '
-        f'height="{HEIGHT}" style="max-width:100%;background:white;font-family:sans-serif" role="img" '
-        f'aria-label="{escape(alt)}">'
+        f'height="{HEIGHT}" style="max-width:100%;background:white;font-family:{HANZI},sans-serif" '
+        f'role="img" aria-label="{escape(alt)}">'
         f"{''.join(parts)}</svg>"
     )
 

@@ -257,7 +257,7 @@ RUN = """
     from pathlib import Path
     import numpy as np
     from course_lib import encoders, methods, tasks
-    from course_lib.methods import training
+    from course_lib.methods import loop, training
 
     gate, path, out = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     plain = training.Trainer._step
@@ -270,7 +270,7 @@ RUN = """
 
     if sys.argv[4] != "-1":
         training.Trainer._step = step
-    training.CHECKPOINT_EVERY = 0.0
+    loop.CHECKPOINT_EVERY = 0.0
     task = tasks.solar_cells("mono", train=48)
     settings = {"freeze_to": "block12", "epochs": 3, "batch_size": 16, "unfreeze": sys.argv[5]}
     tuned = methods.fine_tune(encoders.imagenet(64), task, **settings, checkpoint=path)
