@@ -6,6 +6,7 @@ from course_lib.encoders.layers import LayerEncoder, by_layer
 from course_lib.encoders.packaged import available
 from course_lib.encoders.patches import PatchEncoder, patch_dictionary
 from course_lib.encoders.text import TextEncoder, english_bert, multilingual_bert
+from course_lib.encoders.text_layers import TextLayerEncoder, text_layers
 from course_lib.encoders.timing import Timing
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LayerEncoder",
     "PatchEncoder",
     "TextEncoder",
+    "TextLayerEncoder",
     "Timing",
     "available",
     "by_layer",
@@ -22,4 +24,5 @@ __all__ = [
     "imagenet",
     "multilingual_bert",
     "patch_dictionary",
+    "text_layers",
 ]
