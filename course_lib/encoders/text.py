@@ -434,7 +434,7 @@ def _check_text(text: Any, row: int) -> None:
     except UnicodeEncodeError as error:
         raise BadInput(
             f"Row {row} holds half a character at place {error.start}: {shortened(text)}.",
-            "Read its file in the encoding that it was written in; or text.encode('utf8', 'ignore').decode().",
+            "Read its file in the encoding that it has; or text.encode('utf8', 'ignore').decode().",
         ) from None
 
 

@@ -62,13 +62,13 @@ def meanings(
     table : numpy.ndarray
         ``(old pieces, width)``.
     """
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for word, given in glosses.items():
         first = [sense for gloss in given for sense in senses(gloss)[:FIRST_SENSES]]
         ids = [tokenizer(sense, add_special_tokens=False)["input_ids"] for sense in first]
         rows = [table[i].mean(axis=0) for i in ids if len(i)]
         if rows:
-            found[word] = np.mean(rows, axis=0, dtype=np.float32)
+            found[word] = np.asarray(np.mean(rows, axis=0), np.float32)
     return found
 
 

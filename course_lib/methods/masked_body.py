@@ -27,7 +27,8 @@ VIEWS = 3
 class MaskedBody(TextBody):
     r"""The body of an encoder with the head of BERT's masked language model, tied to the word embeddings.
 
-    .. math:: p(w \mid h) = \operatorname{softmax}_w\bigl(e_w \cdot \mathrm{LN}(\mathrm{GELU}(W h + b)) + c_w\bigr)
+    .. math:: p(w \mid h) = \operatorname{softmax}_w\bigl(
+              e_w \cdot \mathrm{LN}(\mathrm{GELU}(W h + b)) + c_w\bigr)
 
     over the `pieces` alone: those that never occur need no probability, and 250,000 columns would cost more
     than the network.

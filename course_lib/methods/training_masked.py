@@ -85,4 +85,5 @@ class MaskedTrainer(TorchLoop):
 
     def place(self) -> str:
         """Say how long the sentences are and how many pieces there are to guess from."""
-        return f"of up to {int(self.masker.lengths.max())} tokens, {len(self.body.pieces):,} pieces to guess from"
+        longest = int(self.masker.lengths.max())
+        return f"of up to {longest} tokens, {len(self.body.pieces):,} pieces to guess from"
