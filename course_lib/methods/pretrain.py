@@ -138,9 +138,10 @@ def continued_mlm(
     in every step. See `Masker` for the masks and `MaskedBody` for the probabilities.
 
     The packaged encoders are bodies alone, without the head that once guessed words in pre-training; a new
-    one learns to read the body first (`head_epochs`), so that it does not tear up the body with the gradients of
-    one that knows nothing. Only pieces of the training text can be guessed: hidden places of held-out text
-    with other pieces are left out. The weights of the epoch that guesses most of the held-out text are kept.
+    one learns to read the body first (`head_epochs`), so that it does not tear up the body with the
+    gradients of one that knows nothing. Only pieces of the training text can be guessed: hidden places of
+    held-out text with other pieces are left out. The weights of the epoch that guesses most of the held-out
+    text are kept.
 
     A sentence encoder was trained to bring sentences of one meaning together; nothing in this loss keeps
     that. Whether it helps is to be measured: see notebook 10.
