@@ -13,7 +13,13 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-MODULES = {"PIL": "pillow", "sklearn": "scikit-learn", "IPython": "ipython", "umap": "umap-learn"}
+MODULES = {
+    "PIL": "pillow",
+    "fontTools": "fonttools",
+    "sklearn": "scikit-learn",
+    "IPython": "ipython",
+    "umap": "umap-learn",
+}
 
 
 def requirements():

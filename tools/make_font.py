@@ -33,6 +33,8 @@ NAMES = {
     5: "Version 2.004; a subset of Noto Sans CJK SC Regular",
     6: HANZI_FILE.stem,
 }
+ROOT = Path(__file__).parents[1]
+COURSE = (*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("course_lib/**/*.py"))  # whose Chinese is shown too
 LICENCE = (13, 14)  # what the font says of its licence, and the licence's address, stay as they are
 
 
@@ -46,8 +48,9 @@ def characters():
     """Return what the font shall hold."""
     sentences = json.loads(verified(PACKAGED, find(PACKAGED)).read_text("utf8"))
     spoken = set(json.dumps(sentences, ensure_ascii=False))  # both scripts, pinyin, glosses
+    course = {c for path in COURSE for c in path.read_text("utf8") if c >= "\u2e80"}
     punctuation, common = gb2312(1, 1), gb2312(16, 55)
-    return spoken | punctuation | common | {chr(code) for code in (*ASCII, *LATIN_1, *FULL_WIDTH)}
+    return spoken | course | punctuation | common | {chr(code) for code in (*ASCII, *LATIN_1, *FULL_WIDTH)}
 
 
 def shrunk(path):

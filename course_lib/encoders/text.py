@@ -132,11 +132,14 @@ class TextEncoder:
         pooling: str = "mean",
         max_tokens: int = 128,
         prefix: str = "",
+        positions: int | None = None,
     ) -> None:
         if pooling not in POOLINGS:
             raise BadInput(f"pooling={pooling!r}.", f"Choose one of {', '.join(POOLINGS)}.")
         if not isinstance(max_tokens, int) or max_tokens < 4:
             raise BadInput(f"max_tokens={max_tokens!r}.", "Give 4 or more; 128 is enough for most sentences.")
+        if positions is not None:
+            _check_length(max_tokens, positions, name)
         self.name, self.pooling, self.max_tokens, self.prefix = name, pooling, max_tokens, prefix
         self.width, self.depth = width, depth
         self.layer = layer
@@ -580,10 +583,10 @@ def _bert(
     if weights not in ("pretrained", "random"):
         raise BadInput(f"weights={weights!r}.", "Give 'pretrained', or 'random' for the control.")
     options["prefix"] = _prefix_of(name) if prefix is None else prefix
+    positions: int | None = None
     if name in _PACKAGED:
         (width, depth, positions), read = _PACKAGED[name]
         path = weights_file(name)  # verified now, so that altered weights are refused before anything runs
-        _check_length(options["max_tokens"], positions, name)
         load: Callable[[], Loaded] = lambda: read(path)  # noqa: E731
         source = f"{name}-{WEIGHTS[name].sha256[:12]}"
     else:
@@ -592,16 +595,15 @@ def _bert(
         folder = hub.model_folder(name, revision)
         source, width, depth = hub.describe(folder)
         load = lambda: Loaded(*hub.load(folder))  # noqa: E731
+    options.update(width=width, depth=depth, positions=positions)
     if weights == "random":
         return TextEncoder(
             f"{name}, random weights",
             source=f"{source}-random0",
             load=lambda: _untaught(load()),
-            width=width,
-            depth=depth,
             **options,
         )
-    return TextEncoder(name, source=source, load=load, width=width, depth=depth, **options)
+    return TextEncoder(name, source=source, load=load, **options)
 
 
 def _prefix_of(name: str) -> str:
@@ -681,6 +683,7 @@ def _filled(config: Any, state: dict[str, np.ndarray]) -> Any:
             state_dict={name: torch.from_numpy(array) for name, array in state.items()},
             add_pooling_layer=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below, with all else that does not fit
             dtype=torch.float32,
         )
     finally:

@@ -71,16 +71,20 @@ class ParallelSentences:
     parts: np.ndarray
     ids: np.ndarray
 
+    def __post_init__(self) -> None:
+        # Views, so that freezing them leaves the caller's own arrays writable.
+        for name in _ARRAYS:
+            view = getattr(self, name).view()
+            view.flags.writeable = False
+            object.__setattr__(self, name, view)
+
     def __len__(self) -> int:
         return len(self.ids)
 
     def take(self, rows: np.ndarray) -> ParallelSentences:
         """Return the pairs in `rows` (indices or a boolean mask), in that order."""
         chosen = np.arange(len(self))[rows]
-        arrays = {
-            name: getattr(self, name)[chosen]
-            for name in ("english", "chinese", "traditional", "topics", "parts", "ids")
-        }
+        arrays = {name: getattr(self, name)[chosen] for name in _ARRAYS}
         return ParallelSentences(words=tuple(self.words[row] for row in chosen), **arrays)
 
     def part(self, name: str) -> ParallelSentences:
@@ -99,6 +103,7 @@ class ParallelSentences:
         return f"ParallelSentences({len(self):,} pairs, {sizes} train / validation / test)"
 
 
+_ARRAYS = ("english", "chinese", "traditional", "topics", "parts", "ids")
 _SIDES = {"en": "english", "zh": "chinese", "zh-Hant": "traditional"}
 
 
@@ -220,10 +225,9 @@ def _pairs() -> ParallelSentences:
 
 
 def _texts(values: Sequence[str]) -> np.ndarray:
-    """Return an object array of str, read-only."""
+    """Return an object array of str."""
     found: np.ndarray = np.empty(len(values), object)
     found[:] = values
-    found.flags.writeable = False
     return found
 
 

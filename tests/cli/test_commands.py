@@ -197,11 +197,13 @@ def test_lab_opens_the_first_notebook(monkeypatch, tmp_path):
         "-m",
         "jupyterlab",
         "notebooks/00_start_here.ipynb",
+        f"--LabApp.extra_labextensions_path={lab.FONTS}",
         "--port=8899",
         "--no-browser",
         "--allow-root",
     ]
     assert lab.os.getcwd() == str(tmp_path)
+    assert (lab.FONTS / "carryover_hanzi" / "package.json").is_file()
 
 
 def test_bench_hands_over(monkeypatch):

@@ -3,13 +3,11 @@
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
 
-from course_lib.show import style
 from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, WRONG, styled
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
@@ -69,40 +67,3 @@ def test_pyplot_and_the_readers_backend_are_left_alone():
         [sys.executable, "-c", code], env=asked, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "svg"), done.stderr
-
-
-@pytest.fixture
-def fonts(monkeypatch):
-    """matplotlib's font list, without Chinese fonts until a file is added."""
-    from matplotlib import font_manager
-
-    known = [SimpleNamespace(name="DejaVu Sans")]
-
-    def add(path):
-        if "broken" in path:
-            raise RuntimeError("not a font")
-        known.append(SimpleNamespace(name="Noto Sans CJK SC"))
-
-    monkeypatch.setattr(font_manager, "fontManager", SimpleNamespace(ttflist=known, addfont=add))
-    style.chinese_font.cache_clear()
-    yield lambda *paths: monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
-    style.chinese_font.cache_clear()
-
-
-def test_a_chinese_font_installed_since_is_found(fonts):
-    fonts("/fonts/broken/msyh.ttc", "/fonts/DejaVuSans.ttf", "/fonts/NotoSansCJK-Regular.ttc")
-    assert style.chinese_font() == "Noto Sans CJK SC"
-
-
-def test_without_a_chinese_font_that_is_told(fonts):
-    fonts("/fonts/DejaVuSans.ttf", "/fonts/broken/msyh.ttc")
-    assert style.chinese_font() is None
-
-
-def test_chinese_is_drawn_where_a_font_is_there(recwarn):
-    from course_lib import show
-    from course_lib.measure.report import Interval
-
-    show.bars({"迁移学习": Interval(0.5, 0.4, 0.6)})
-    missing = [str(w.message) for w in recwarn if "missing from font" in str(w.message)]
-    assert bool(missing) == (style.chinese_font() is None)
