@@ -128,7 +128,7 @@ def test_timing_is_told_cached_or_not() -> None:
     x = pictures(8)
     encoder.encode(x)
     first = encoder.last
-    assert (first.images, first.computed, first.from_cache) == (8, 8, False)
+    assert (first.examples, first.computed, first.from_cache) == (8, 8, False)
     assert first.per_second > 0
     encoder.encode(x)
     again = encoder.last
