@@ -26,7 +26,7 @@ from course_lib.methods.classifier import (
 )
 from course_lib.methods.loop import carry_out, scored
 from course_lib.methods.probe import LinearHead, fit_probe
-from course_lib.methods.recipe_torch import EMBEDDINGS, TextRecipe
+from course_lib.methods.recipe_torch import HALF, TextRecipe
 from course_lib.methods.training_torch import TextTrainer
 from course_lib.methods.tuned import (
     BIAS,
@@ -148,7 +148,7 @@ def fine_tune(
     encoder: TextEncoder,
     task: Task,
     *,
-    freeze_to: str | int | None = EMBEDDINGS,
+    freeze_to: str | int | None = HALF,
     init: str | FeatureClassifier = "probe",
     epochs: int = 3,
     batch_size: int = 32,
@@ -189,9 +189,9 @@ def fine_tune(
         Is not changed. Its layer, pooling and prefix are kept.
     task : Task
         Sentences ``(n,)`` or pairs of them ``(n, 2)``.
-    freeze_to : int, "embeddings" or None
-        The last layer that stays as it is, with everything below it; ``"embeddings"`` trains all layers, None
-        the positions and normalisations of the embeddings too.
+    freeze_to : int, "half", "embeddings" or None
+        The last layer that stays as it is, with everything below it; ``"half"`` trains the upper half of the
+        layers, ``"embeddings"`` all, None the positions and normalisations of the embeddings too.
     init : {"probe", "random"} or FeatureClassifier
         Start of the last layer. ``"probe"`` fits one on the encoder's features; a linear probe that is there
         already saves that; ``"random"``: Glorot.

@@ -11,7 +11,7 @@ import numpy as np
 STARTS = ("glosses", "overlap", "random")
 """Where new rows begin; each start falls back to those after it."""
 
-FIRST_SENSES = 2
+FIRST_SENSES = 3
 """How many senses of a dictionary's entry count; the later ones are rare."""
 
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")

@@ -72,7 +72,7 @@ class Masker:
     --------
     >>> tokens = Tokens([np.array([0, 5, 6, 7, 5, 1])], None)
     >>> masker = Masker(tokens, np.array([5, 6, 7]), mask=2, share=0.5)
-    >>> seen = masker(np.array([0]), np.random.default_rng(2))
+    >>> seen = masker(np.array([0]), np.random.default_rng(0), hidden=1.0)
     >>> seen.tokens.ids[0].tolist(), seen.places.tolist(), masker.pieces[seen.targets].tolist()
     ([0, 2, 6, 2, 5, 1], [1, 3], [5, 7])
     """
@@ -165,6 +165,6 @@ def first_place(encoder: TextEncoder) -> int:
     --------
     >>> from course_lib.encoders import english_bert, multilingual_bert
     >>> first_place(english_bert()), multilingual_bert().tokens("query: "), first_place(multilingual_bert())
-    (1, ['▁query', ':'], 3)
+    (1, ['▁que', 'ry', ':'], 4)
     """
     return 1 + (len(encoder.tokens(encoder.prefix)) if encoder.prefix else 0)

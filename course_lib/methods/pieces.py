@@ -14,7 +14,6 @@ ROLES = ("pad", "unk", "cls", "sep", "mask")
 """Special tokens, in the order of their numbers."""
 
 _ALWAYS = string.ascii_lowercase + string.digits + string.punctuation
-_ROUNDS = 2
 _UNSEEN = 0.1  # of an occurrence: what a known word that never came up is taken for
 
 
@@ -22,10 +21,9 @@ def vocabulary_of(sentences: Sequence[str], words: Iterable[str], like: Any) -> 
     """Return a tokenizer that splits text into known words, and the rest into characters.
 
     A unigram model (Kudo, 2018): of all ways to split a text, the likeliest. Nobody says where words end in
-    the sentences, so their probabilities are found as the way of splitting is: at first all words are equally
-    likely, so that the fewest win; then each is as likely as it came up, twice. Characters of the sentences,
-    and letters, digits and signs of ASCII, are pieces too, so that a word nobody knows becomes its characters
-    and only a character nobody has seen is unknown.
+    the sentences; so the first split takes the fewest words, and each word is then as likely as it came up
+    there. Characters of the sentences, and letters, digits and signs of ASCII, are pieces too, so that a word
+    nobody knows becomes its characters and only a character nobody has seen is unknown.
 
     Parameters
     ----------
@@ -56,7 +54,7 @@ def vocabulary_of(sentences: Sequence[str], words: Iterable[str], like: Any) -> 
     >>> tokenizer = vocabulary_of(["老师生日快乐，学生！"], known, english_bert().tokenizer)
     >>> tokenizer.tokenize("学生日快乐")
     ['学', '生日', '快乐']
-    >>> tokenizer.tokenize("老鼠")
+    >>> tokenizer.convert_ids_to_tokens(tokenizer("老鼠", add_special_tokens=False)["input_ids"])
     ['老', '[UNK]']
     """
     if not len(sentences):
@@ -67,12 +65,10 @@ def vocabulary_of(sentences: Sequence[str], words: Iterable[str], like: Any) -> 
     characters = {c for c in characters if not c.isspace()}
     special = [getattr(like, f"{role}_token") for role in ROLES]
     pieces = sorted((known | characters) - set(special))
-    scores = dict.fromkeys(pieces, -1.0)
-    for _ in range(_ROUNDS):
-        split = _built(special, scores)
-        counts = Counter(p for found in split.encode_batch(list(sentences)) for p in found.tokens)
-        total = sum(counts[piece] for piece in pieces) + _UNSEEN * len(pieces)
-        scores = {piece: math.log((counts[piece] + _UNSEEN) / total) for piece in pieces}
+    fewest = _built(special, dict.fromkeys(pieces, -1.0))
+    counts = Counter(p for found in fewest.encode_batch(list(sentences)) for p in found.tokens)
+    total = sum(counts[piece] for piece in pieces) + _UNSEEN * len(pieces)
+    scores = {piece: math.log((counts[piece] + _UNSEEN) / total) for piece in pieces}
     return _wrapped(_built(special, scores), special, like)
 
 

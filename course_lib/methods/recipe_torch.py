@@ -12,7 +12,7 @@ TRAINS = ("weights", "biases", "low rank")
 
 WORDS = ("frozen", "trained")
 PRECISION = ("float32", "bfloat16")
-EMBEDDINGS = "embeddings"
+EMBEDDINGS, HALF = "embeddings", "half"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class TextRecipe(Settings):
     """
 
     trains: str = "weights"
-    freeze_to: str | int | None = EMBEDDINGS
+    freeze_to: str | int | None = HALF
     embeddings: str = "frozen"
     epochs: int = 3
     learning_rate: float = 1e-4
@@ -74,18 +74,18 @@ class TextRecipe(Settings):
 
         Examples
         --------
-        >>> TextRecipe(freeze_to=5).cut(12), TextRecipe().cut(12), TextRecipe(freeze_to=None).cut(12)
-        (6, 0, None)
+        >>> [TextRecipe(freeze_to=to).cut(12) for to in (4, "half", "embeddings", None)]
+        [5, 6, 0, None]
         """
         if self.freeze_to is None:
             return None
-        if self.freeze_to == EMBEDDINGS:
-            return 0
+        if self.freeze_to in (EMBEDDINGS, HALF):
+            return 0 if self.freeze_to == EMBEDDINGS else depth // 2
         if isinstance(self.freeze_to, int) and 0 <= self.freeze_to < depth - 1:
             return self.freeze_to + 1
         raise BadInput(
             f"freeze_to={self.freeze_to!r}, of a network whose {depth} layers are 0 to {depth - 1}.",
-            f"Give 0 to {depth - 2}, 'embeddings' for all layers, or None to train these as well.",
+            f"Give 0 to {depth - 2}, 'half', 'embeddings' for all layers, or None to train these as well.",
         )
 
     def rate(self, step: int, steps: int) -> float:

@@ -48,8 +48,8 @@ def padding(rows: np.ndarray, lengths: np.ndarray) -> float:
 
     Examples
     --------
-    >>> padding(np.array([[0, 1]]), np.array([9, 3]))
-    0.3333333333333333
+    >>> round(padding(np.array([[0, 1]]), np.array([9, 3])), 2)
+    0.33
     """
     sizes = lengths[rows]
     return 1 - float(sizes.sum() / (sizes.max(axis=1) * rows.shape[1]).sum())

@@ -295,6 +295,15 @@ def test_a_network_read_at_a_lower_layer_is_trained_up_to_there(encoder, task) -
             methods.fine_tune(encoder.with_layer(layer), task, **SETTINGS)
 
 
+@pytest.mark.parametrize(
+    ("freeze_to", "layers"), [("half", (3, 4, 5)), (1, (2, 3, 4, 5)), ("embeddings", range(6)), (4, (5,))]
+)
+def test_what_is_trained_is_what_was_said(encoder, task, freeze_to, layers) -> None:
+    tuned = methods.fine_tune(encoder, task, freeze_to=freeze_to, epochs=1, batch_size=64)
+    assert {name.partition("/")[0] for name in tuned.own} == {"classifier", *(f"layer{k}" for k in layers)}
+    assert tuned.parameters_trained == len(layers) * 1_774_464 + 384 * 16 + 16
+
+
 def test_the_first_token_can_be_read_instead_of_the_mean(task) -> None:
     tuned = methods.fine_tune(encoders.english_bert(pooling="cls"), task, **{**SETTINGS, "epochs": 1})
     features = tuned.encoder.encode(task.test, cache=False, progress=False)
