@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from course_lib.bench import cross_lingual, zero_shot
+from course_lib.bench import adaptation, cross_lingual, zero_shot
 from course_lib.bench.figures import machine
 from course_lib.errors import BadInput
 
@@ -71,6 +71,12 @@ RUNS: dict[str, tuple[str, Callable[[], Iterator[dict[str, Any]]], Callable[...,
         "multilingual BERT of the course with and without its prefix",
         zero_shot.settings,
         zero_shot.work,
+    ),
+    "topics_adaptation": (
+        "16 topics taught in English: every way to Chinese, what it reaches, what is left of English, and "
+        "what it needs",
+        adaptation.settings,
+        adaptation.work,
     ),
     **{
         f"{task}_zero_shot": (

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
     from course_lib.methods.low_rank import bitfit, lora
+    from course_lib.methods.pretrain import PretrainedText, continued_mlm, mlm_head
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
     from course_lib.methods.saved import load, save
     from course_lib.methods.scratch import scratch_cnn
     from course_lib.methods.simple import knn, majority, nearest_mean
     from course_lib.methods.speed import machine
+    from course_lib.methods.vocabulary import NewVocabulary, carried_over, new_vocabulary
 
 _HOME = {
     "AffineMap": "align",
@@ -43,12 +45,16 @@ _HOME = {
     "FeatureClassifier": "classifier",
     "FineTuned": "fine_tune_keras",
     "LinearHead": "probe",
+    "NewVocabulary": "vocabulary",
+    "PretrainedText": "pretrain",
     "TextFineTuned": "fine_tune_torch",
     "article_program": "article",
     "bitfit": "low_rank",
     "carried_cnn": "carried",
+    "carried_over": "vocabulary",
     "centring": "align",
     "cnn_encoder": "carried",
+    "continued_mlm": "pretrain",
     "coral": "align",
     "fine_tune": "fine_tuning",
     "fit_centring": "align",
@@ -64,7 +70,9 @@ _HOME = {
     "lora": "low_rank",
     "machine": "speed",
     "majority": "simple",
+    "mlm_head": "pretrain",
     "nearest_mean": "simple",
+    "new_vocabulary": "vocabulary",
     "procrustes": "align",
     "pulled_head": "pulled",
     "pulled_probe": "pulled",
@@ -84,12 +92,16 @@ __all__ = [
     "FeatureClassifier",
     "FineTuned",
     "LinearHead",
+    "NewVocabulary",
+    "PretrainedText",
     "TextFineTuned",
     "article_program",
     "bitfit",
     "carried_cnn",
+    "carried_over",
     "centring",
     "cnn_encoder",
+    "continued_mlm",
     "coral",
     "fine_tune",
     "fit_centring",
@@ -105,7 +117,9 @@ __all__ = [
     "lora",
     "machine",
     "majority",
+    "mlm_head",
     "nearest_mean",
+    "new_vocabulary",
     "procrustes",
     "pulled_head",
     "pulled_probe",

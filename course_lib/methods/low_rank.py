@@ -27,6 +27,7 @@ def lora(
     learning_rate: float = 1e-3,
     freeze_to: str | int | None = EMBEDDINGS,
     init: str | FeatureClassifier = "probe",
+    epochs: int = 3,
     validation: Split | None = None,
     checkpoint: str | Path | None = None,
     name: str = "LoRA",
@@ -54,10 +55,10 @@ def lora(
         their names, as ``"output.dense"``.
     learning_rate : float
         An order above that of all weights: the terms start small.
-    freeze_to, init, validation, checkpoint, name
+    freeze_to, init, epochs, validation, checkpoint, name
         As in `fine_tune`.
     **settings
-        The others of `fine_tune`: ``epochs``, ``seed`` and so on.
+        The others of `fine_tune`: ``batch_size``, ``seed`` and so on.
 
     Returns
     -------
@@ -82,6 +83,7 @@ def lora(
         targets=(targets,) if isinstance(targets, str) else tuple(targets),
         learning_rate=learning_rate,
         freeze_to=freeze_to,
+        epochs=epochs,
     )
     return fit(encoder, task, recipe, init=init, validation=validation, checkpoint=checkpoint, name=name)
 
@@ -93,6 +95,7 @@ def bitfit(
     learning_rate: float = 1e-3,
     freeze_to: str | int | None = EMBEDDINGS,
     init: str | FeatureClassifier = "probe",
+    epochs: int = 3,
     validation: Split | None = None,
     checkpoint: str | Path | None = None,
     name: str = "BitFit",
@@ -106,10 +109,10 @@ def bitfit(
     task : Task
     learning_rate : float
         An order above that of all weights.
-    freeze_to, init, validation, checkpoint, name
+    freeze_to, init, epochs, validation, checkpoint, name
         As in `fine_tune`.
     **settings
-        The others of `fine_tune`: ``epochs``, ``seed`` and so on.
+        The others of `fine_tune`: ``batch_size``, ``seed`` and so on.
 
     Returns
     -------
@@ -131,12 +134,12 @@ def bitfit(
         trains="biases",
         learning_rate=learning_rate,
         freeze_to=freeze_to,
+        epochs=epochs,
     )
     return fit(encoder, task, recipe, init=init, validation=validation, checkpoint=checkpoint, name=name)
 
 
 _OTHERS = (
-    "epochs",
     "batch_size",
     "depth_decay",
     "warmup",

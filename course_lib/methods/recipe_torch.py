@@ -28,8 +28,8 @@ class TextRecipe(Settings):
     trains: str = "weights"
     freeze_to: str | int | None = HALF
     embeddings: str = "frozen"
-    epochs: int = 3
-    learning_rate: float = 1e-4
+    epochs: int = 6
+    learning_rate: float = 3e-4
     depth_decay: float = 1.0
     weight_decay: float = 0.01
     dropout: float = 0.1

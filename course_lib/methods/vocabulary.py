@@ -183,8 +183,8 @@ def new_vocabulary(
 
     Artetxe et al. learn the embeddings from gigabytes of text, and with the head that the body was
     pre-trained with. The packaged network has no such head: `mlm_head` teaches it one on text of its own
-    language, and with that the new embeddings are tied to what the body expects; without, a new head is learnt
-    along with them.
+    language, and that ties new embeddings to what the body expects; without, a new head is learnt along with
+    them.
 
     Parameters
     ----------
