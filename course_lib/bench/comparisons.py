@@ -104,7 +104,7 @@ def probe(quick: bool = False) -> list[Figure]:
     def ours() -> None:
         from course_lib import encoders, methods
 
-        with _empty_cache():
+        with empty_cache():
             classifier = methods.linear_probe(encoders.imagenet(PIXELS), task)
         scores["ours"] = _lazily(lambda: float(np.mean(classifier.predict(task.test) == task.test.y)), times)
 
@@ -151,7 +151,7 @@ def minute(quick: bool = False) -> list[Figure]:
         encoder.encode(tried, cache=False, progress=False)
         if (time.perf_counter() - start) / len(tried) * total < 0.9 * MINUTE:
             break
-    with _empty_cache():
+    with empty_cache():
         spent = 0.0
         for split in splits:
             encoder.encode(split)
@@ -301,7 +301,7 @@ def python(*arguments: str) -> str:
 
 
 @contextmanager
-def _empty_cache() -> Iterator[None]:
+def empty_cache() -> Iterator[None]:
     """Let nothing be found that was computed before."""
     before = os.environ.get("COURSE_CACHE")
     with tempfile.TemporaryDirectory(prefix="carryover-bench-") as folder:
