@@ -227,6 +227,7 @@ def _trainer(english: Task, chinese: Task, prefix: str, quick: bool) -> tuple[fl
     from transformers import (
         BertForSequenceClassification,
         DataCollatorWithPadding,
+        PrinterCallback,
         Trainer,
         TrainingArguments,
     )
@@ -263,6 +264,7 @@ def _trainer(english: Task, chinese: Task, prefix: str, quick: bool) -> tuple[fl
             data_collator=DataCollatorWithPadding(encoder.tokenizer),
             train_dataset=rows(english.train, english.train.y),
         )
+        trainer.remove_callback(PrinterCallback)
         start = time.perf_counter()
         trainer.train()
         spent = time.perf_counter() - start
