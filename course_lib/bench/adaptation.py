@@ -239,7 +239,11 @@ def _tuned(setting: dict[str, Any]) -> Adapted:
     spent = time.perf_counter() - start
     used = len(topics("zh").train) + len(topics("zh").validation) if translated else 0
     size = tuned.parameters_trained
-    return Adapted(tuned, tuned, spent, size, pairs=used, more={"epoch": tuned.chosen["epoch"]})
+    more: dict[str, Any] = {"epoch": tuned.chosen["epoch"]}
+    if not translated:
+        reader = FeatureClassifier("fine-tuned", task, tuned.encoder, tuned.head, seconds=tuned.seconds)
+        more["centred"] = _accuracy(methods.centring(reader, task.train, topics("zh").train), topics("zh"))
+    return Adapted(tuned, tuned, spent, size, pairs=used, more=more)
 
 
 def _translated(setting: dict[str, Any]) -> Adapted:
