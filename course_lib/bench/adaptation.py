@@ -48,6 +48,7 @@ def settings() -> Iterator[dict[str, Any]]:
             yield {"method": "new vocabulary", "start": start, "learnt": False, "seed": seed}
         for method in ("fine-tuning", "continued MLM", "translate-train", "translate-train, both"):
             yield {"method": method, "seed": seed}
+        yield {"method": "continued MLM, English", "seed": seed}
         for start in STARTS:
             yield {"method": "new vocabulary", "start": start, "learnt": True, "seed": seed}
         for method in ("translate-train, LoRA", "translate-train, BitFit"):
@@ -259,22 +260,30 @@ def _translated(setting: dict[str, Any]) -> Adapted:
 
 
 def _pretrained(setting: dict[str, Any]) -> Adapted:
-    """Go on guessing words in raw Chinese, then fit the English probe anew."""
-    from course_lib import methods
+    """Go on guessing words in raw text, then fit the English probe anew; in English text as a control."""
+    from course_lib import measure, methods
 
     encoder, _ = _multilingual()
-    raw, held = _pairs("train").chinese, _pairs("validation").chinese
+    control = setting["method"] == "continued MLM, English"
+    pairs, held = _pairs("train"), _pairs("validation")
+    raw, judge = (pairs.english, held.english) if control else (pairs.chinese, held.chinese)
     start = time.perf_counter()
-    learnt = methods.continued_mlm(encoder, raw, validation=held, seed=setting["seed"])
+    learnt = methods.continued_mlm(encoder, raw, validation=judge, seed=setting["seed"])
     probe = methods.linear_probe(learnt.encoder, topics("en"))
     spent = time.perf_counter() - start
     centred = methods.centring(probe, topics("en").train, topics("zh").train)
+    apart = [
+        measure.alignment_and_uniformity(one.encode(held.english), one.encode(held.chinese)).between
+        for one in (encoder, learnt.encoder)
+    ]
     more = {
         "centred": _accuracy(centred, topics("zh")),
+        "between": [round(share, 4) for share in apart],
         "guessed": [round(epoch["validation_accuracy"], 4) for epoch in learnt.history],
         "epoch": learnt.epoch,
     }
-    return Adapted(probe, probe, spent, learnt.parameters_trained, raw=len(raw) + len(held), more=more)
+    used = 0 if control else len(raw) + len(judge)
+    return Adapted(probe, probe, spent, learnt.parameters_trained, raw=used, more=more)
 
 
 @cache
@@ -332,5 +341,6 @@ _METHODS: dict[str, Callable[[dict[str, Any]], Adapted]] = {
     **dict.fromkeys((f"translate-train, {how}" for how in ("both", "LoRA", "BitFit")), _tuned),
     "translated probe": _translated,
     "continued MLM": _pretrained,
+    "continued MLM, English": _pretrained,
     "new vocabulary": _reworded,
 }
