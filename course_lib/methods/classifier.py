@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sized
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,6 +52,15 @@ class LearntFrom(Protocol):
     def train(self) -> Sized:
         """What was learnt from; its length alone counts."""
         ...
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a classifier that was not learnt here, loaded or carried over, knows of its task."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: range
 
 
 class Head(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import string
 from collections import Counter
@@ -70,6 +71,22 @@ def vocabulary_of(sentences: Sequence[str], words: Iterable[str], like: Any) -> 
     total = sum(counts[piece] for piece in pieces) + _UNSEEN * len(pieces)
     scores = {piece: math.log((counts[piece] + _UNSEEN) / total) for piece in pieces}
     return _wrapped(_built(special, scores), special, like)
+
+
+def text_of(tokenizer: Any) -> str:
+    """Return what a tokenizer of `vocabulary_of` is, in JSON.
+
+    How the last call padded and truncated is left out: it would be another text after every use.
+    """
+    told = json.loads(tokenizer.backend_tokenizer.to_str())
+    return json.dumps({**told, "padding": None, "truncation": None}, ensure_ascii=False)
+
+
+def tokenizer_from(text: str, like: Any) -> Any:
+    """Return a tokenizer of `vocabulary_of` again, from its `text_of`."""
+    from tokenizers import Tokenizer
+
+    return _wrapped(Tokenizer.from_str(text), [getattr(like, f"{role}_token") for role in ROLES], like)
 
 
 def _normaliser() -> Any:

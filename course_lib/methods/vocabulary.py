@@ -17,18 +17,17 @@ import numpy as np
 from course_lib.encoders.text import Loaded, TextEncoder
 from course_lib.errors import BadInput
 from course_lib.measure.audit import Audit, audit
-from course_lib.methods.body_torch import ROWS
+from course_lib.methods.body_torch import ROWS, depth_of
 from course_lib.methods.checkpoint import fingerprint
-from course_lib.methods.classifier import Classifier, FeatureClassifier
+from course_lib.methods.classifier import Classifier, FeatureClassifier, Origin
 from course_lib.methods.fine_tune_torch import TextFineTuned, device_of
 from course_lib.methods.glossed import STARTS, first_rows, meanings, of_characters
 from course_lib.methods.masked_body import HEAD_BIAS, TRANSFORM
 from course_lib.methods.masking import raw_sentences
-from course_lib.methods.pieces import ROLES, vocabulary_of
+from course_lib.methods.pieces import ROLES, text_of, vocabulary_of
 from course_lib.methods.pretrain import PretrainedText, Texts, pretrained
 from course_lib.methods.probe import LinearHead
 from course_lib.methods.recipe_masked import MaskedRecipe
-from course_lib.methods.saved import Origin
 
 _TABLE = "embeddings.word_embeddings.weight"
 
@@ -108,7 +107,7 @@ class NewVocabulary:
         Returns
         -------
         TextEncoder
-            Its body is not a copy: it is the same memory.
+            Its body is a copy.
 
         Raises
         ------
@@ -122,7 +121,7 @@ class NewVocabulary:
                 f"{self.name} was made.",
                 "Make a vocabulary for it: methods.new_vocabulary(encoder, sentences).",
             )
-        content = self.tokenizer.backend_tokenizer.to_str() + fingerprint({"table": self.table})
+        content = text_of(self.tokenizer) + fingerprint({"table": self.table})
         return TextEncoder(
             f"{encoder.name}, {self.name}",
             source=f"{encoder.source}-{hashlib.sha256(content.encode()).hexdigest()[:16]}",
@@ -347,6 +346,11 @@ def _checked(
             "start='glosses', but no glosses were given.",
             "Give tasks.glosses(pairs), a mapping of words to lists of what they mean, or another start.",
         )
+    for word, given in (glosses or {}).items():
+        if isinstance(given, str):
+            raise BadInput(
+                f"The glosses of {word!r} are one text, {given!r}.", "Give a list of texts for each word."
+            )
     if epochs != int(epochs) or epochs < 0:
         raise BadInput(f"epochs={epochs}.", "Give a whole number, 0 to learn nothing.")
     if epochs and validation is None:
@@ -357,11 +361,16 @@ def _checked(
     if not isinstance(encoder, TextEncoder) or encoder.model.config.model_type != "bert":
         kind = encoder.model.config.model_type if isinstance(encoder, TextEncoder) else type(encoder).__name__
         raise BadInput(f"A network of kind {kind!r}; expected a BERT.", "Give encoders.english_bert().")
-    if head is not None and head.before.source != encoder.source:
+    if head is not None and _network_read(head.encoder) != _network_read(encoder):
         raise BadInput(
-            f"The head was learnt on {head.before.name}, the encoder is {encoder.name}.",
+            f"The head was learnt on {head.encoder}, the encoder is {encoder}.",
             "Teach it on this one: methods.mlm_head(encoder, sentences, validation=...).",
         )
+
+
+def _network_read(encoder: TextEncoder) -> tuple[str, int]:
+    """Return whose states a head reads: the weights, and how many layers of them."""
+    return encoder.source, depth_of(encoder)
 
 
 def _begun(
@@ -375,7 +384,9 @@ def _begun(
     """Return the new rows and where each of them begins."""
     table = encoder.model.get_input_embeddings().weight.detach().numpy()
     normal = tokenizer.backend_tokenizer.normalizer.normalize_str
-    known = {normal(word).strip(): given for word, given in glosses.items()}
+    known: dict[str, list[str]] = {}
+    for word, given in glosses.items():  # of words that become one in normal form, the glosses of all
+        known.setdefault(normal(word).strip(), []).extend(given)
     meant = meanings(known, encoder.tokenizer, table) if start == "glosses" else {}
     split = tokenizer(x.tolist(), add_special_tokens=False, return_attention_mask=False)["input_ids"]
     pieces = tokenizer.convert_ids_to_tokens(range(len(tokenizer)))
@@ -388,11 +399,11 @@ def _begun(
 
 
 def _with_table(model: Any, table: np.ndarray) -> Any:
-    """Return a model with other word embeddings, all else in the same memory."""
+    """Return a copy of a model with other word embeddings."""
     import torch
 
-    shared = {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
-    found = copy.deepcopy(model, shared)
+    old = model.get_input_embeddings().weight
+    found = copy.deepcopy(model, {id(old): old})  # the old table is not copied, only to be thrown away
     count, width = table.shape
     found.set_input_embeddings(torch.nn.Embedding(count, width, _weight=torch.tensor(table)))
     found.config.vocab_size = count

@@ -1,4 +1,4 @@
-"""Masked-language modelling: masks as published, a loss that transformers agrees with, a kill changes nothing."""
+"""Masked-language modelling: masks as published, transformers' loss, a kill changes nothing."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_prefix_of_a_real_encoder_is_left_alone() -> None:
 
 
 def built(encoder, body: MaskedBody):
-    """Return transformers' own masked language model with the same weights: the rest of the words is forbidden."""
+    """Return transformers' own masked language model with the same weights, all other words forbidden."""
     from transformers import BertForMaskedLM
 
     reference = BertForMaskedLM(encoder.model.config).eval()
@@ -236,13 +236,18 @@ def test_everything_moved_as_declared_and_nothing_else(learnt, encoder) -> None:
 
 
 def test_it_learns_to_guess(encoder, text) -> None:
-    settings = {"epochs": 12, "head_epochs": 2, "learning_rate": 5e-4, "head_rate": 3e-3, "dropout": 0.0}
+    """Until it knows more than how often each piece comes, which a head starts with."""
+    settings = {"epochs": 12, "head_epochs": 2, "learning_rate": 1e-3, "head_rate": 3e-3, "dropout": 0.0}
+    few = text[0][:32]
     eager = methods.continued_mlm(
-        encoder, text[0][:32], validation=text[0][:32], freeze_to=3, batch_size=8, device="cpu", **settings
+        encoder, few, validation=few, freeze_to=3, batch_size=8, device="cpu", **settings
     )
-    first, last = eager.history[0], eager.history[-1]
-    assert last["validation_loss"] < 0.6 * first["validation_loss"]
-    assert last["validation_accuracy"] > first["validation_accuracy"] + 0.25
+    _, counts = pieces_in(encoder, encoder.tokenized(few))
+    shares = counts / counts.sum()
+    entropy, commonest = -(shares * np.log(shares)).sum(), shares.max()
+    assert eager.history[0]["validation_loss"] > entropy - 0.3
+    assert eager.history[-1]["validation_loss"] < entropy - 0.5
+    assert eager.history[-1]["validation_accuracy"] > commonest + 0.1
 
 
 def test_the_new_encoder_takes_the_old_one_s_place(learnt, encoder) -> None:
@@ -293,7 +298,7 @@ def test_a_body_that_moves_behind_one_s_back_is_found(encoder, text, monkeypatch
         return plain(self, rows)
 
     monkeypatch.setattr(training_masked.MaskedTrainer, "loss", meddling)
-    with pytest.raises(AuditFailed, match="layer5/output.dense.bias"):
+    with pytest.raises(AuditFailed, match=r"layer5/output\.dense\.bias"):
         methods.mlm_head(encoder, text[0][:16], validation=text[1], epochs=1, device="cpu")
 
 

@@ -201,7 +201,7 @@ def test_a_file_without_the_last_layer_is_refused(path, name, told) -> None:
 
 
 def test_a_missing_last_layer_is_noticed_even_by_a_file_that_agrees_with_itself(path, monkeypatch) -> None:
-    from course_lib.methods import saved
+    from course_lib.methods import records
 
     def forget(arrays, meta):
         del arrays["own:classifier/kernel"]
@@ -210,7 +210,7 @@ def test_a_missing_last_layer_is_noticed_even_by_a_file_that_agrees_with_itself(
     rewritten(path, forget)
     with safe_open(path, "numpy") as file:
         told = file.metadata()["digest"]
-    monkeypatch.setattr(saved, "_digest", lambda words, arrays: told)
+    monkeypatch.setattr(records, "_digest", lambda words, arrays: told)
     with pytest.raises(Corrupt, match="holds no 'classifier/kernel'"):
         methods.load(path)
 
