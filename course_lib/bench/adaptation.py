@@ -30,29 +30,42 @@ VOCABULARY_RATE = 1e-3
 """Of 1e-4 and 1e-3, held-out guessing and the retrieval of held-out pairs liked this best."""
 
 
+FEW = ("few: pulled probe", "few: LP-FT", "few: LoRA", "few: BitFit")
+
+_QUICK: list[dict[str, Any]] = [
+    *({"method": "Procrustes", "pairs": pairs} for pairs in PAIRS),
+    *({"method": method, "labels": labels} for labels in LABELS for method in FEW),
+    *({"method": "new vocabulary", "start": start, "learnt": False} for start in STARTS),
+]
+_SLOW: list[dict[str, Any]] = [
+    {"method": "fine-tuning"},
+    {"method": "continued MLM"},
+    {"method": "translate-train"},
+    {"method": "new vocabulary", "start": "glosses", "learnt": True},
+]
+_CONTROLS: list[dict[str, Any]] = [
+    {"method": "translate-train, both"},
+    {"method": "continued MLM, English"},
+    *({"method": "new vocabulary", "start": start, "learnt": True} for start in ("random", "overlap")),
+    {"method": "translate-train, LoRA"},
+    {"method": "translate-train, BitFit"},
+]
+
+
 def settings() -> Iterator[dict[str, Any]]:
     """Yield a method, its own number or start, and the seed; what has no randomness is done once.
 
-    Seeds come last, so that a run that is cut off has whole experiments of fewer seeds.
+    A run that is cut off should say something of everything, then more of what matters: all methods with the
+    first seed, then the other seeds, quick ones before slow ones and controls last.
     """
-    for seed in SEEDS:
-        if seed == 0:
-            for method in ("probe", "no prefix", "centring", "CORAL", "translated probe", "English BERT"):
-                yield {"method": method, "seed": seed}
-        for pairs in PAIRS:
-            yield {"method": "Procrustes", "pairs": pairs, "seed": seed}
-        for labels in LABELS:
-            for method in ("few: pulled probe", "few: LP-FT", "few: LoRA", "few: BitFit"):
-                yield {"method": method, "labels": labels, "seed": seed}
-        for start in STARTS:
-            yield {"method": "new vocabulary", "start": start, "learnt": False, "seed": seed}
-        for method in ("fine-tuning", "continued MLM", "translate-train", "translate-train, both"):
-            yield {"method": method, "seed": seed}
-        yield {"method": "continued MLM, English", "seed": seed}
-        for start in STARTS:
-            yield {"method": "new vocabulary", "start": start, "learnt": True, "seed": seed}
-        for method in ("translate-train, LoRA", "translate-train, BitFit"):
-            yield {"method": method, "seed": seed}
+    first, *others = SEEDS
+    for method in ("probe", "no prefix", "centring", "CORAL", "translated probe", "English BERT"):
+        yield {"method": method, "seed": first}
+    for kinds in (_QUICK, _SLOW, _CONTROLS):
+        yield from ({**kind, "seed": first} for kind in kinds)
+    for kinds in (_QUICK, _SLOW, _CONTROLS):
+        for seed in others:
+            yield from ({**kind, "seed": seed} for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -335,7 +348,7 @@ _METHODS: dict[str, Callable[[dict[str, Any]], Adapted]] = {
     "centring": _moved,
     "CORAL": _moved,
     "Procrustes": _rotated,
-    **dict.fromkeys(("few: pulled probe", "few: LP-FT", "few: LoRA", "few: BitFit"), _few),
+    **dict.fromkeys(FEW, _few),
     "fine-tuning": _tuned,
     "translate-train": _tuned,
     **dict.fromkeys((f"translate-train, {how}" for how in ("both", "LoRA", "BitFit")), _tuned),
