@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class NewVocabulary:
         How the embeddings were learnt; None where they were not.
     seconds : dict of str to float
         ``"start"`` and ``"fit"``.
+    body : mapping of str to numpy.ndarray, optional
+        Checksums (CRC-32) of the body's weights before anything was learnt. Default: of now.
     """
 
     name: str
@@ -61,6 +64,11 @@ class NewVocabulary:
     origins: np.ndarray
     trained: PretrainedText | None
     seconds: dict[str, float]
+    body: Mapping[str, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        if self.body is None:
+            object.__setattr__(self, "body", _checksums(self.before.model))
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -136,16 +144,17 @@ class NewVocabulary:
 
     @property
     def audit(self) -> Audit:
-        """The body that reads the new words, compared now with the published one, and the embeddings.
+        """The network that reads the new words, as it is now, compared with what it was made of.
 
-        What was trained is a copy of the body; ``trained.audit`` tells the same of that one.
+        What was trained is another copy of the body; ``trained.audit`` tells the same of that one.
         """
-        before, after = _body(self.before.model), _body(self.encoder.model)
+        model = self.encoder.model
+        table = model.get_input_embeddings().weight.detach().numpy()
         learnt = [_TABLE] if self.trained is not None and self.trained.epoch else []
         return audit(
-            _named({**before, _TABLE: self.first}),
-            _named({**after, _TABLE: self.table}),
-            trained=list(_named(dict.fromkeys(learnt, self.table))),
+            _named({**(self.body or {}), _TABLE: self.first}),
+            _named({**_checksums(model), _TABLE: table}),
+            trained=list(_named(dict.fromkeys(learnt, table))),
         )
 
     def __repr__(self) -> str:
@@ -283,7 +292,7 @@ def new_vocabulary(
         name=f"{found.name}, MLM",
     )
     seconds = {**seconds, "fit": trained.seconds["fit"]}
-    return NewVocabulary(trained.name, encoder, tokenizer, rows, origins, trained, seconds)
+    return replace(found, name=trained.name, trained=trained, seconds=seconds)
 
 
 def carried_over(
@@ -411,8 +420,13 @@ def _with_table(model: Any, table: np.ndarray) -> Any:
     return found.eval()
 
 
-def _body(model: Any) -> dict[str, np.ndarray]:
-    return {name: p.detach().numpy() for name, p in model.named_parameters() if name != _TABLE}
+def _checksums(model: Any) -> dict[str, np.ndarray]:
+    """Return the CRC-32 of every weight of a model, its word embeddings left out."""
+    return {
+        name: np.array([zlib.crc32(np.ascontiguousarray(p.detach().numpy()).data.cast("B"))], np.uint32)
+        for name, p in model.named_parameters()
+        if name != _TABLE
+    }
 
 
 def _named(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

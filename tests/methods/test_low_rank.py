@@ -64,7 +64,9 @@ def test_lora_s_change_has_the_rank_that_was_asked_for(lora) -> None:
 
 
 def test_merging_is_peft_s_and_changes_no_answer(encoder, task) -> None:
-    recipe = TextRecipe(trains="low rank", rank=4, alpha=8, targets=("query", "value"))
+    recipe = TextRecipe(
+        trains="low rank", rank=4, alpha=8, targets=("query", "value"), freeze_to="embeddings"
+    )
     body = with_terms(TextBody(encoder, recipe, CLASSES), recipe)
     moving = body.declare(recipe)
     with torch.no_grad():
@@ -137,7 +139,7 @@ def test_they_are_encoders_and_can_go_back_part_of_the_way(lora, bitfit, task) -
 
 def test_settings_that_belong_elsewhere(encoder, task) -> None:
     for method in (methods.lora, methods.bitfit):
-        with pytest.raises(BadInput, match=r"embeddings is no setting here.*\n.*There are also: epochs"):
+        with pytest.raises(BadInput, match=r"embeddings is no setting here.*\n.*There are also: batch_size"):
             method(encoder, task, embeddings="trained")
     with pytest.raises(BadInput, match="rank=0"):
         methods.lora(encoder, task, rank=0)
@@ -148,7 +150,9 @@ def test_settings_that_belong_elsewhere(encoder, task) -> None:
 def test_our_count_is_peft_s(encoder) -> None:
     config = LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"])
     theirs, _ = get_peft_model(encoder.network_copy(), config).get_nb_trainable_parameters()
-    recipe = TextRecipe(trains="low rank", rank=8, alpha=16, targets=("query", "value"))
+    recipe = TextRecipe(
+        trains="low rank", rank=8, alpha=16, targets=("query", "value"), freeze_to="embeddings"
+    )
     body = with_terms(TextBody(encoder, recipe, CLASSES), recipe)
     ours = sum(a.size for a in body.current(body.declare(recipe)).values())
     assert ours == theirs + HEAD

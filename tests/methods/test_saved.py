@@ -72,13 +72,15 @@ READ = """
 """
 
 
-def test_equal_logits_in_a_new_process(learnt, task, tmp_path) -> None:
+def test_equal_logits_in_a_new_process(learnt, task, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     whole = tasks.topics("en").test
     np.save(tmp_path / "rows.npy", np.flatnonzero(np.isin(whole.ids, task.test.ids)))
     test = whole.take(np.isin(whole.ids, task.test.ids))
     for name, classifier in learnt.items():
         methods.save(classifier, tmp_path / f"{name}.safetensors")
-    environment = {**os.environ, "COURSE_PROGRESS": "0"}
+    elsewhere = {"COURSE_CACHE": str(tmp_path / "other cache"), "COURSE_PROGRESS": "0"}
+    environment = {**os.environ, **elsewhere}  # so that no feature is found, and the network has to answer
     command = [sys.executable, "-c", textwrap.dedent(READ), str(tmp_path)]
     subprocess.run(command, env=environment, check=True)
     for name, classifier in learnt.items():

@@ -5,6 +5,7 @@ Where a trap has been mended in a newer transformers, its test fails, and the co
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -66,6 +67,46 @@ def test_there_are_no_classes_for_tensorflow(encoder) -> None:
     with pytest.raises(ImportError, match="TFBertModel"):
         exec("from transformers import TFBertModel")
     assert isinstance(encoder.model, torch.nn.Module)
+
+
+def test_the_trainer_needs_accelerate(tmp_path, monkeypatch) -> None:
+    """It is no requirement of transformers, and is missed only when training is about to begin."""
+    assert TrainingArguments(str(tmp_path), use_cpu=True).device.type == "cpu"
+    monkeypatch.setattr(transformers.training_args, "is_accelerate_available", lambda *_: False)
+    with pytest.raises(ImportError, match="requires `accelerate"):
+        TrainingArguments(str(tmp_path), use_cpu=True).device
+
+
+# -- the article's --------------------
+
+
+def test_an_english_tokenizer_makes_different_chinese_sentences_alike(encoder) -> None:
+    """No error, and no network behind it could tell them apart again."""
+    chinese = tasks.topics("zh").train
+
+    def alike(one) -> int:
+        ids = [tuple(numbers) for numbers in one.token_ids(chinese.x)]
+        return len(set(chinese.x)) - len(set(ids))
+
+    assert alike(encoder) >= 10 and alike(encoders.multilingual_bert()) == 0
+    assert encoder.unknown_share(chinese) > 0.5
+    assert encoders.multilingual_bert().unknown_share(chinese) < 0.001
+    with pytest.warns(RuntimeWarning, match=r"does not cover these texts: [56]\d%"):
+        encoder.encode(chinese.take(np.arange(20)), cache=False, progress=False)
+
+
+def test_tokenize_overwritten_with_encode_gives_numbers_for_pieces(encoder) -> None:
+    text = "The weather is fine."
+    broken = copy.copy(encoder.tokenizer)
+    broken.tokenize = broken.encode
+    assert broken.tokenize(text) == encoder.token_ids([text])[0] == [101, 1996, 4633, 2003, 2986, 1012, 102]
+    with pytest.raises(TypeError):
+        broken.convert_tokens_to_ids(broken.tokenize(text))
+    with pytest.raises(TypeError):
+        " ".join(broken.tokenize(text))
+    spoilt = encoders.english_bert()
+    vars(spoilt)["_loaded"] = replace(encoder._loaded, tokenizer=broken)
+    assert spoilt.tokens(text) == ["the", "weather", "is", "fine", "."], "the course asks it for nothing"
 
 
 # -- what raises no error --------------------
@@ -144,3 +185,39 @@ def test_adapters_saved_without_the_last_layer_come_back_with_a_random_one(encod
     assert np.array_equal(again.logits(task.test), ours.logits(task.test))
     random = ours.with_weights({**ours.weights, "classifier/kernel": ours.weights["classifier/kernel"][::-1]})
     assert np.mean(random.predict(task.test) == ours.predict(task.test)) < 0.5, "the last layer matters"
+
+
+# -- what is chosen by looking at the test --------------------
+
+
+def test_the_best_of_many_on_the_test_is_not_as_good_as_it_looks() -> None:
+    """Zero-shot probes that differ in their seed alone: whom the test chose disappoints on new sentences."""
+    encoder = encoders.multilingual_bert()
+    pool = tasks.topics("en").subset(320, validation=160)
+    chinese = tasks.topics("zh").test.sample(240)
+    probes = [methods.linear_probe(encoder, pool.subset(48, seed=seed)) for seed in range(24)]
+    right = np.array([probe.predict(chinese) == chinese.y for probe in probes])
+    english = [np.mean(probe.predict(pool.validation) == pool.validation.y) for probe in probes]
+    assert np.ptp(right.mean(axis=1)) > 0.05, "one seed says little"
+    rng, lost, honest = np.random.default_rng(0), [], []
+    for _ in range(200):
+        looked_at, new = np.array_split(rng.permutation(len(chinese)), 2)
+        best = right[:, looked_at].mean(axis=1).argmax()
+        lost.append(right[best, looked_at].mean() - right[best, new].mean())
+        chosen = int(np.argmax(english))
+        honest.append(right[chosen, looked_at].mean() - right[chosen, new].mean())
+    assert np.mean(lost) > 0.03 > 0.01 > abs(np.mean(honest))
+
+
+def test_who_lets_the_test_choose_the_epoch_is_told_so_and_the_course_never_does(encoder, task) -> None:
+    probe = methods.linear_probe(encoder, task)
+    options = {"init": probe, "freeze_to": 4, "epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
+    tuned = methods.fine_tune(encoder, task, **options)
+    turned = replace(task, test=replace(task.test, y=np.roll(task.test.y, 1)))
+    again = methods.fine_tune(encoder, turned, **options)
+    assert again.chosen == tuned.chosen and "validation" not in tuned.chosen
+    assert all(np.array_equal(again.own[name], array) for name, array in tuned.own.items())
+    peeked = methods.fine_tune(encoder, task, **options, validation=task.test)
+    assert peeked.chosen["validation"] == task.test.name != task.validation.name
+    test = np.mean(peeked.predict(task.test) == task.test.y)
+    assert test >= np.mean(tuned.predict(task.test) == task.test.y), "that is why people do it"
