@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,7 +48,7 @@ def features(quick: bool = False) -> list[Figure]:
     quiet_tensorflow()
     import tensorflow as tf
 
-    n, repeats = (128, 2) if quick else (2048, 5)
+    n, repeats = (64, 2) if quick else (2048, 5)
     x = np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
     encoder = encoders.imagenet(PIXELS)
     model = encoder.model
@@ -80,7 +81,7 @@ def features(quick: bool = False) -> list[Figure]:
         )
         note = ""
     done = speed * work_per_image(model) / 1e9
-    peak = _matrix_peak()
+    peak = _matrix_peak(512 if quick else 2048)
     figures.append(
         Figure(
             "features",
@@ -98,7 +99,7 @@ def features(quick: bool = False) -> list[Figure]:
 def probe(quick: bool = False) -> list[Figure]:
     """Compare features and probe with the usual guide's way: the frozen base inside ``fit``."""
     quiet_tensorflow()
-    task = _task(200 if quick else LABELS)
+    task = _task(quick)
     scores: dict[str, float] = {}
 
     def ours() -> None:
@@ -139,7 +140,7 @@ def minute(quick: bool = False) -> list[Figure]:
     """Find the best test accuracy within one minute of feature time."""
     from course_lib import encoders, methods
 
-    task = _task(200 if quick else LABELS)
+    task = _task(quick)
     splits = (task.train, task.validation, task.test)
     total = sum(map(len, splits))
     tried = task.test.x[:256]
@@ -213,7 +214,7 @@ def work_per_image(model: Any) -> float:
     return total
 
 
-def _matrix_peak(side: int = 2048, repeats: int = 8) -> float:
+def _matrix_peak(side: int, repeats: int = 8) -> float:
     """Return this machine's best float32 matrix product, in GFLOP/s."""
     import tensorflow as tf
 
@@ -227,10 +228,11 @@ def _matrix_peak(side: int = 2048, repeats: int = 8) -> float:
     return 2 * side**3 / best / 1e9
 
 
-def _task(labels: int) -> Task:
-    name = first_available("cifar10", "solar_cells")
-    task = load(name)
-    return task.subset(min(labels, len(task.train)))
+def _task(quick: bool) -> Task:
+    task = load(first_available("cifar10", "solar_cells"))
+    if quick:
+        return replace(task.subset(40), test=task.test.sample(64))
+    return task.subset(min(LABELS, len(task.train)))
 
 
 def _guide_model(task: Task) -> Any:

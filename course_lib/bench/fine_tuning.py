@@ -28,10 +28,10 @@ def fine_tuning(quick: bool = False) -> list[Figure]:
     """
     quiet_tensorflow()
     task = load(first_available("cifar10", "solar_cells"))
-    task = task.subset(min(60 if quick else LABELS, len(task.train)))
+    task = task.subset(min(32 if quick else LABELS, len(task.train)))
     pixels = 64 if quick else PIXELS
     if quick:
-        task = replace(task, test=task.test.sample(200))
+        task = replace(task, test=task.test.sample(64))
     runs = [_ours(task, pixels, seed, quick) for seed in (SEEDS[:1] if quick else SEEDS)]
     seconds = np.array([spent for spent, _ in runs])
     scores = np.array([score for _, score in runs])

@@ -28,8 +28,8 @@ def solar(quick: bool = False) -> list[Figure]:
     cells = together((whole.train, whole.validation, whole.test), "solar cells")
     settings = Settings()
     if quick:
-        cells, settings = cells.sample(300), settings.quick
-    seeds = SEEDS[:2] if quick else SEEDS
+        cells, settings = cells.sample(150), settings.quick
+    seeds = SEEDS[:1] if quick else SEEDS
     kept = _Kept(None if quick else cache_dir("bench") / "solar.jsonl", settings)
     prepared: list[Cells] = []
 

@@ -8,8 +8,8 @@ from html import unescape
 
 from course_lib.show.style import HANZI, HANZI_FILE
 
-FIRST, LAST = 0x2E80, 0xFFFF
-"""Where Unicode keeps Chinese characters, their punctuation and their wide letters."""
+FIRST = 0x2E80
+"""Where Unicode begins with Chinese: strokes, then punctuation, characters, wide letters, rare characters."""
 
 
 def font_face(html: str) -> str:
@@ -18,7 +18,7 @@ def font_face(html: str) -> str:
     Parameters
     ----------
     html : str
-        What the page shows, markup included.
+        What the page shows, markup included: a description that stands for a picture may be shown as well.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def font_face(html: str) -> str:
     from fontTools import subset
     from fontTools.ttLib import TTFont
 
-    codes = {code for code in map(ord, set(unescape(html))) if FIRST <= code <= LAST}
+    codes = {code for code in map(ord, set(unescape(html))) if code >= FIRST}
     with TTFont(HANZI_FILE, recalcTimestamp=False) as font:
         codes &= font.getBestCmap().keys()
         if not codes:
@@ -52,6 +52,6 @@ def font_face(html: str) -> str:
         font.save(stream)
     data = base64.b64encode(stream.getvalue()).decode("ascii")
     return (
-        f'@font-face {{ font-family: "{HANZI}"; unicode-range: U+{FIRST:X}-{LAST:X}; '
+        f'@font-face {{ font-family: "{HANZI}"; unicode-range: U+{FIRST:X}-10FFFF; '
         f'src: url(data:font/woff;base64,{data}) format("woff"); }}'
     )

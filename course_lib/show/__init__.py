@@ -5,6 +5,7 @@ matplotlib is imported when the first figure is drawn.
 
 from course_lib.show.attention import attention
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
+from course_lib.show.costs import costs
 from course_lib.show.diagrams import transfer_map, transfer_steps
 from course_lib.show.differences import differences
 from course_lib.show.landscape import landscape, losses
@@ -37,6 +38,7 @@ __all__ = [
     "attention",
     "bars",
     "confusion",
+    "costs",
     "differences",
     "explore",
     "feature_map",

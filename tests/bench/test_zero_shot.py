@@ -22,8 +22,8 @@ def small(monkeypatch) -> None:
     whole = {tag: tasks.topics(tag) for tag in zero_shot.LANGUAGES}
 
     def topics(language: str) -> tasks.Task:
-        task = whole[language].subset(96)
-        return replace(task, test=task.test.sample(64))
+        task = whole[language].subset(48)
+        return replace(task, test=task.test.sample(40))
 
     monkeypatch.setattr(tasks, "topics", topics)
     monkeypatch.setattr(zero_shot, "EPOCHS", 2)

@@ -293,12 +293,14 @@ WRONG = {
 
 def test_the_right_port_finds_translations_and_wrong_ones_do_not(contents, tokenizer, state) -> None:
     pairs = tasks.parallel_sentences()
-    few = pairs.take(np.random.default_rng(0).permutation(len(pairs))[:60])
+    few = pairs.take(np.random.default_rng(0).permutation(len(pairs))[:40])
     assert retrieved(ported(contents, tokenizer, state), few) > 0.9
     wrong = {name: retrieved(ported(contents, tokenizer, port(state)), few) for name, port in WRONG.items()}
     assert max(wrong.values()) < 0.5, wrong
 
 
-def test_the_port_finds_the_translations_of_all_packaged_sentences() -> None:
-    """Slow, some 20 s: all pairs go through the network."""
-    assert retrieved(encoders.multilingual_bert(), tasks.parallel_sentences()) > 0.76
+def test_the_port_finds_the_translations_of_many_packaged_sentences() -> None:
+    """Of all 4,272 pairs at once it finds 79%; of 400 among themselves more, in a tenth of the time."""
+    pairs = tasks.parallel_sentences()
+    many = pairs.take(np.random.default_rng(0).permutation(len(pairs))[:400])
+    assert retrieved(encoders.multilingual_bert(), many) > 0.91

@@ -15,7 +15,7 @@ from course_lib.encoders.hub import PINNED
 from course_lib.errors import BadInput, Corrupt, DataUnavailable
 from course_lib.tasks import catalogue, hub_sentences
 
-SIZES = {"train": 600, "validation": 120, "test": 180}
+SIZES = {"train": 320, "validation": 90, "test": 120}
 XNLI, PAWSX = hub_sentences.PUBLISHED["xnli"], hub_sentences.PUBLISHED["pawsx"]
 
 
@@ -90,7 +90,7 @@ def test_a_subset_is_that_of_the_whole_task(published) -> None:
     for part in SIZES:
         assert getattr(few, part).ids.tolist() == getattr(whole, part).ids.tolist()
         assert getattr(few, part).x.tolist() == getattr(whole, part).x.tolist()
-    with pytest.raises(BadInput, match="Ask for at most 598"):
+    with pytest.raises(BadInput, match="Ask for at most 318"):
         tasks.xnli("en", train=1000)
 
 

@@ -222,7 +222,7 @@ def test_the_trunk_is_computed_once(encoder, task, monkeypatch) -> None:
     monkeypatch.setattr(body.trunk, "forward", lambda **batch: seen.append(batch) or plain(**batch))
     methods.fine_tune(encoder, task, **{**SETTINGS, "epochs": 1})
     once = len(seen)
-    methods.fine_tune(encoder, task, **{**SETTINGS, "epochs": 3})
+    methods.fine_tune(encoder, task, **SETTINGS)
     assert len(seen) == 2 * once > 0
 
 
@@ -313,7 +313,7 @@ def test_the_first_token_can_be_read_instead_of_the_mean(task) -> None:
 def test_pairs_of_sentences(encoder) -> None:
     """The same sentence twice, or two different ones: each alone says nothing."""
     rng = np.random.default_rng(0)
-    texts = tasks.topics("en").train.x
+    texts = np.array([text for text in tasks.topics("en").train.x if len(text) < 40], object)
     first = texts[rng.permutation(len(texts))[:240]]
     y = rng.integers(2, size=240)
     x = np.stack([first, np.where(y, first, np.roll(first, 1))], axis=1).astype(object)
@@ -329,7 +329,7 @@ def test_pairs_of_sentences(encoder) -> None:
 def test_other_languages_and_odd_texts_have_answers(tuned) -> None:
     odd = np.array(["🙂🙂", "Hello 你好 مرحبا", "word " * 100_000, "x"], object)
     with pytest.warns(RuntimeWarning, match="does not cover these texts"):
-        tuned.logits(tasks.topics("zh").test)
+        tuned.logits(tasks.topics("zh").test.sample(60))
     assert np.isfinite(tuned.logits(odd)).all()
     assert tuned.logits(np.empty(0, object)).shape == (0, 16)
     for bad, message in (
@@ -352,7 +352,8 @@ def test_the_rate_rises_and_falls_in_straight_lines() -> None:
 
 def test_l2_sp_pulls_to_the_start(encoder, task) -> None:
     def apart(strength: float, init: str) -> tuple[float, float]:
-        options = {**SETTINGS, "init": init, "l2_sp": strength, "learning_rate": 1e-3, "weight_decay": 0.0}
+        options = {**SETTINGS, "epochs": 1, "init": init, "l2_sp": strength}
+        options |= {"learning_rate": 1e-3, "weight_decay": 0.0}
         fit = methods.fine_tune(encoder, task, **options)
         last = fit.body.current(tuple(fit.own))
         body = sum(float(np.square(last[n] - fit.start[n]).sum()) for n in last if "classifier" not in n)
@@ -380,7 +381,7 @@ def test_another_validation_set_can_choose(encoder, task) -> None:
 def test_a_class_without_examples_is_never_answered(encoder, task) -> None:
     without = task.train.take(task.train.y != 3)
     tuned = methods.fine_tune(encoder, replace(task, train=without), **SETTINGS)
-    assert not (tuned.predict(tasks.topics("en").test) == 3).any()
+    assert not (tuned.predict(tasks.topics("en").test.sample(200)) == 3).any()
     assert all(h["loss"] < 10 for h in tuned.history)
 
 
@@ -442,7 +443,7 @@ def test_a_kill_in_mid_epoch_changes_nothing(encoder, task, tmp_path: Path, monk
 
 @pytest.mark.parametrize("method", ["lora", "bitfit"])
 def test_few_parameters_resume_to_the_same_bits(encoder, task, tmp_path, monkeypatch, method) -> None:
-    options = {"epochs": 2, "batch_size": 16}
+    options = {"freeze_to": 2, "epochs": 2, "batch_size": 16}
     straight = getattr(methods, method)(encoder, task, **options)
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 0.0)
 
