@@ -99,6 +99,80 @@ def bench(
     raise typer.Exit(run_bench(names or [], json, quick, readme))
 
 
+Solutions = Annotated[
+    Path | None, typer.Option(help="The teacher's folder (default: $COURSE_SOLUTIONS, or solutions/ here).")
+]
+
+
+@app.command("make-exercises")
+def make_exercises(
+    names: Names = None,
+    solutions: Solutions = None,
+    out: Annotated[Path | None, typer.Option(help="Where they go (default: exercises/ beside it).")] = None,
+) -> None:
+    """Write the learners' exercises out of the solutions."""
+    from course_lib.cli.exercises import make
+
+    raise typer.Exit(make(names or [], solutions, out))
+
+
+@app.command()
+def check(
+    names: Names = None,
+    exercises: Annotated[Path | None, typer.Option(help="Folder of your exercises.")] = None,
+) -> None:
+    """Try your exercises on their visible cases, and see how far you are."""
+    from course_lib.cli.exercises import check as check_exercises
+
+    raise typer.Exit(check_exercises(names or [], exercises))
+
+
+@app.command()
+def variants(
+    roster: Annotated[Path, typer.Argument(help="A CSV file; students in its first column.")],
+    out: Annotated[Path, typer.Option(help="Where each student's folder goes.")],
+    seed: Annotated[int, typer.Option(help="Of the class; grade with the same.")],
+    solutions: Solutions = None,
+) -> None:
+    """Write every student's own exercises: the same tasks on other numbers."""
+    from course_lib.cli.exercises import variants as write_variants
+
+    raise typer.Exit(write_variants(roster, out, seed, solutions))
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="STUDENT/05_name.ipynb, or STUDENT_05_name.ipynb.")],
+    out: Annotated[Path, typer.Option(help="Gradebook, feedback and ledger go here.")],
+    solutions: Solutions = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the hidden cases (default: a secret one, kept in the ledger).")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Answers tried at once (default: cores).")] = None,
+    tier: Annotated[str | None, typer.Option(help="Insist on a sandbox: 'sandbox', 'plain'.")] = None,
+    allow_unsafe: Annotated[
+        bool, typer.Option("--allow-unsafe", help="Hidden cases even without a sandbox.")
+    ] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler: many machines try the answers.")
+    ] = None,
+) -> None:
+    """Grade a class: hidden cases, sandboxed, resumable; gradebook and feedback."""
+    from course_lib.cli.grade import grade_class
+
+    code = grade_class(
+        submissions,
+        out,
+        solutions=solutions,
+        seed=seed,
+        jobs=jobs,
+        tier=tier,
+        allow_unsafe=allow_unsafe,
+        scheduler=scheduler,
+    )
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command; an error of the course is told in plain words, without a traceback."""
     debug = "--debug" in sys.argv[1:]

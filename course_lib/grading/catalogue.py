@@ -80,7 +80,7 @@ def notebook(folder: Path, number: str) -> Path:
 
 @cache
 def exercises(folder: Path, number: str) -> dict[str, Exercise]:
-    """Return the exercises of a notebook with their hidden sides, from ``checks/cNN.py`` in the teacher's folder.
+    """Return the exercises of a notebook, hidden side and all, from the teacher's ``checks/cNN.py``.
 
     Raises
     ------
@@ -91,9 +91,8 @@ def exercises(folder: Path, number: str) -> dict[str, Exercise]:
     if not path.is_file():
         raise BadInput(f"There are no checks at {path}.")
     spec = importlib.util.spec_from_file_location(f"carryover_checks_{number[:2]}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]  # the file is there
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
     found = {exercise.id: exercise for exercise in module.EXERCISES}
     if len(found) != len(module.EXERCISES) or any(key[:2] != number[:2] for key in found):
         raise BadInput(f"{path} names an exercise twice, or one of another notebook: {sorted(found)}.")

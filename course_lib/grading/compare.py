@@ -179,12 +179,11 @@ def _numbers_differ(expected: np.ndarray, found: np.ndarray, options: dict[str, 
     wide = np.result_type(expected.dtype, found.dtype, np.float64)
     a, b = expected.astype(wide), found.astype(wide)
     finite = np.isfinite(a)
-    if not np.array_equal(finite, np.isfinite(b)):
-        return (
-            f"{int(np.count_nonzero(finite & ~np.isfinite(b)))} elements are NaN or infinite{at} that should not be"
-            if (np.any(finite & ~np.isfinite(b)))
-            else f"NaN or an infinity was expected{at}"
-        )
+    broken = int(np.count_nonzero(finite & ~np.isfinite(b)))
+    if broken:
+        return f"{broken} of {a.size} numbers are NaN or infinite{at} and should not be"
+    if np.isfinite(b[~finite]).any():
+        return f"NaN or an infinity was expected{at}"
     if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
         return f"another of NaN, inf and -inf was expected{at}"
     if not finite.any():
@@ -204,7 +203,8 @@ def _dict_differs(expected: dict[Any, Any], found: Any, how: How, options: dict[
     missing, extra = [k for k in expected if k not in found], [k for k in found if k not in expected]
     if missing or extra:
         parts = [f"without {missing}" if missing else "", f"with {extra[:5]} too many" if extra else ""]
-        return f"a dict with the keys {list(expected)} was expected, one {' and '.join(filter(None, parts))} came"
+        told = " and ".join(filter(None, parts))
+        return f"a dict with the keys {list(expected)} was expected, one {told} came"
     problems = (_differs(v, found[k], how, options, f"{where}[{k!r}]") for k, v in expected.items())
     return next(filter(None, problems), "")
 

@@ -1,4 +1,4 @@
-"""What an exercise is: a function that the learner writes, cases that it must pass, wrong answers that must not."""
+"""What an exercise is: a function to be written, cases that it must pass, wrong answers that must not."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class Wrong:
         for old, new in self.swap:
             if solution.count(old) != 1:
                 raise BadInput(
-                    f"Wrong answer {self.name!r}: {old!r} occurs {solution.count(old)} times in the solution, "
-                    "expected once.",
+                    f"Wrong answer {self.name!r}: {old!r} occurs {solution.count(old)} times "
+                    "in the solution, expected once.",
                     "Quote a longer piece of the solution.",
                 )
             solution = solution.replace(old, new)
@@ -113,7 +113,8 @@ class Exercise:
     ...     for n in (1, 5):
     ...         x = rng.normal(size=(n, 3))
     ...         yield Case(f"{n} rows", (x,), close(x.mean(axis=0)), visible=n == 5)
-    >>> Exercise("99.1", "average", cases, (Wrong("sums", (("mean", "sum"),), fails="5 rows"),)).made(0)[0].name
+    >>> wrong = Wrong("sums", (("mean", "sum"),), fails="5 rows")
+    >>> Exercise("99.1", "average", cases, (wrong,)).made(0)[0].name
     '1 rows'
     """
 

@@ -16,7 +16,7 @@ VARIABLE = "COURSE_STATE"
 
 
 def state_file() -> Path:
-    """Return where progress is kept: in ``$COURSE_STATE``, or the user's data folder; never in a shared cache."""
+    """Return where progress is kept: ``$COURSE_STATE`` or the user's data folder, never a shared cache."""
     chosen = os.environ.get(VARIABLE, "").strip()
     folder = Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("carryover"))
     return folder / "progress.json"

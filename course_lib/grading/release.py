@@ -60,7 +60,9 @@ def learner_edition(path: Path) -> str:
     return str(nbformat.writes(made)).rstrip("\n") + "\n"  # type: ignore[no-untyped-call]
 
 
-def visible_cases(solutions: Path, number: str) -> dict[str, dict[str, Any]]:
+def visible_cases(
+    solutions: Path, number: str, seed: int | tuple[int, int] = VISIBLE_SEED
+) -> dict[str, dict[str, Any]]:
     """Return what learners get to know of a notebook's exercises, as a plain value.
 
     Raises
@@ -76,7 +78,7 @@ def visible_cases(solutions: Path, number: str) -> dict[str, dict[str, Any]]:
     told = {}
     for key, item in items.items():
         exercise = exercises[key]
-        cases = [catalogue.written(case) for case in exercise.made(VISIBLE_SEED) if case.visible]
+        cases = [catalogue.written(case) for case in exercise.made(seed) if case.visible]
         told[key] = {
             "title": item.title,
             "level": item.level,
@@ -92,7 +94,7 @@ def visible_cases(solutions: Path, number: str) -> dict[str, dict[str, Any]]:
 
 
 def same_cases(kept: Path, made: dict[str, dict[str, Any]]) -> bool:
-    """Tell whether the file holds these cases; the last digits of an expected number may differ by machine."""
+    """Tell whether the file holds these cases; last digits of expected numbers may differ by machine."""
     try:
         old = values.loads(kept.read_bytes())
     except (OSError, values.NotPlain):

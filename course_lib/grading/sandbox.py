@@ -3,11 +3,11 @@
 Three tiers, probed when grading starts:
 
 ``sandbox``
-    Bubblewrap: no network, a read-only view of Python and nothing else, processes and files of its own for each
-    answer, filtered system calls. Answers are forked from a warm process inside.
+    Bubblewrap: no network, a read-only view of Python and nothing else, processes and files of its own for
+    each answer, filtered system calls. Answers are forked from a warm process inside.
 ``sandbox, cold``
-    The same without forking inside: where the kernel allows no namespaces within namespaces, each answer gets a
-    sandbox of its own and pays for its imports.
+    The same without forking inside: where the kernel allows no namespaces within namespaces, each answer gets
+    a sandbox of its own and pays for its imports.
 ``plain``
     A process of its own with limits, nothing more. It can read what you can read, and reach the network.
 """
@@ -24,12 +24,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from course_lib.errors import CourseError
 from course_lib.grading.catalogue import LIBRARY
 
 Tier = Literal["sandbox", "sandbox, cold", "plain"]
+TIERS: Final = get_args(Tier)
 WORKER: Final = Path(__file__).parent / "worker"
 PLACE: Final = "/carryover"
 SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
@@ -107,9 +108,7 @@ class Sandbox:
         """Start a worker that obeys the other end of `control`."""
         number = control.fileno()
         folder = PLACE if self.bubblewrap else str(WORKER.parent)
-        boot = (
-            f"import sys; sys.path.insert(0, {folder!r}); from worker.zygote import main; main({number})"
-        )
+        boot = f"import sys; sys.path.insert(0, {folder!r}); from worker.zygote import main; main({number})"
         command = [sys.executable, "-I", "-c", boot]
         if self.bubblewrap:
             command = [self.bubblewrap, *self.arguments(), "--", *command]
@@ -238,7 +237,7 @@ def _tried(sandbox: Sandbox) -> str:
     try:
         with Slot(sandbox, ()) as slot, slot.job(Limits(seconds=20)) as job:
             try:
-                job.begin([("probe", escape)], "reached", "numpy")
+                job.begin([("probe", escape, False)], "reached", "numpy")
                 found = job.ask((), 10).result
             except Stopped as error:
                 said = job.said.decode(errors="replace").strip().splitlines()

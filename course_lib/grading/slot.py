@@ -6,13 +6,16 @@ import contextlib
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
@@ -91,7 +94,9 @@ class Slot:
         self._ready()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -100,8 +105,7 @@ class Slot:
             self.control.close()
         if self.process is not None:
             for one in _family(self.process.pid):
-                with contextlib.suppress(psutil.Error):
-                    one.kill()
+                _kill(one)
             self.process.kill()
             self.process.wait()
             if self.process.stderr:
@@ -139,7 +143,9 @@ class Slot:
                 frames.receive(control, time.monotonic() + 30)
             except (frames.Gone, frames.Silent, NotPlain, OSError) as error:
                 self.close()
-                raise Trouble(f"a worker was lost while it started an answer ({type(error).__name__})") from None
+                raise Trouble(
+                    f"a worker was lost while it started an answer ({type(error).__name__})"
+                ) from None
             finally:
                 theirs.close()
                 os.close(writing)
@@ -152,15 +158,18 @@ class Slot:
             os.close(reading)
             shutil.rmtree(folder, ignore_errors=True)
 
+    def running(self) -> list[int]:
+        """Return all processes of the worker and below it."""
+        return _family(self.process.pid if self.process else None)
+
     def kill(self) -> None:
         """End the running answer from outside: its own processes first, the worker if that does not help."""
-        for one in _family(self.process.pid if self.process else None):
-            if one.pid not in self.own:
-                with contextlib.suppress(psutil.Error):
-                    one.kill()
+        for one in self.running():
+            if one not in self.own:
+                _kill(one)
 
     def _end(self) -> None:
-        """Have the worker end the answer; a worker that does not obey, or serves one answer only, is ended itself."""
+        """Have the worker end the answer; one that does not obey, or serves but one, is ended itself."""
         if self.control is None:
             return
         try:
@@ -187,8 +196,8 @@ class Slot:
             self.close()
             raise Trouble(f"no worker could be started: {told or 'it said nothing'}") from None
         family = _family(self.process.pid)
-        self.own = {one.pid for one in family} | {self.process.pid}
-        self.base = max((_resident(one) for one in family), default=_resident(psutil.Process(self.process.pid)))
+        self.own = {*family, self.process.pid}
+        self.base = max(_resident(one) for one in self.own)
         return self.control
 
 
@@ -216,7 +225,7 @@ class Job:
         self._done = threading.Event()
         self.watch = threading.Thread(target=self._watch, daemon=True)
 
-    def begin(self, cells: Sequence[tuple[str, str]], function: str, tensors: str) -> Reply:
+    def begin(self, cells: Sequence[tuple[str, str, bool]], function: str, tensors: str) -> Reply:
         """Execute the answer's cells; a reply with an error says why there is no function.
 
         Raises
@@ -291,7 +300,7 @@ class Job:
         """Return the limit that is exceeded now; empty for none."""
         if self.printed > self.limits.output:
             return "output limit"
-        added = [one for one in _family(self.slot.process.pid if self.slot.process else None) if one.pid not in self.slot.own]
+        added = [one for one in self.slot.running() if one not in self.slot.own]
         if len(added) > self.limits.processes:
             return "process limit"
         grown = sum(max(0, _resident(one) - self.slot.base) for one in added)
@@ -313,24 +322,37 @@ def _error(told: Any) -> Reply:
     )
 
 
-def _family(process: int | None) -> list[psutil.Process]:
-    """Return everything below a process, as of now."""
+def _family(process: int | None) -> list[int]:
+    """Return the numbers of all processes below one, as of now."""
     if process is None:
         return []
-    with contextlib.suppress(psutil.Error):
-        return psutil.Process(process).children(recursive=True)
-    return []
+    if sys.platform != "linux":
+        with contextlib.suppress(psutil.Error):
+            return [one.pid for one in psutil.Process(process).children(recursive=True)]
+        return []
+    found, waiting = [], [process]
+    while waiting:  # the kernel's own lists: fifty times as fast as reading every process of the machine
+        with contextlib.suppress(OSError):
+            for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):
+                waiting += (children := [int(number) for number in path.read_text().split()])
+                found += children
+    return found
 
 
-def _resident(process: psutil.Process) -> int:
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(process, signal.SIGKILL)
+
+
+def _resident(process: int) -> int:
     with contextlib.suppress(psutil.Error):
-        return int(process.memory_info().rss)
+        return int(psutil.Process(process).memory_info().rss)
     return 0
 
 
-def _unshared(process: psutil.Process) -> int:
+def _unshared(process: int) -> int:
     with contextlib.suppress(psutil.Error, OSError):
-        return int(process.memory_full_info().uss)
+        return int(psutil.Process(process).memory_full_info().uss)
     return 0
 
 

@@ -2,8 +2,8 @@
 
 The notebook in ``solutions/`` is the only source. Its cells have names: ``05-setup``, and for exercise 05.2
 ``05-2-text``, ``05-2-given-1``, ``05-2-answer``, ``05-2-hints``, ``05-2-check``, ``05-2-look``. Between
-``### BEGIN SOLUTION`` and ``### END SOLUTION``, and between the marks of hidden tests, stands what learners do
-not get: nbgrader's convention, so that its commands read the same file.
+``### BEGIN SOLUTION`` and ``### END SOLUTION``, and between the marks of hidden tests, stands what learners
+do not get: nbgrader's convention, so that its commands read the same file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from course_lib.errors import BadInput
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 HEADING = re.compile(
-    r"^## (?P<id>\d\d\.\d) · (?P<title>.+?)\n+\*(?P<stars>★{1,3}) · (?P<minutes>\d+) minutes · (?P<points>\d+) points\*"
+    r"^## (?P<id>\d\d\.\d) · (?P<title>.+?)\n+"
+    r"\*(?P<stars>★{1,3}) · (?P<minutes>\d+) minutes · (?P<points>\d+) points\*"
 )
 """How the text of an exercise begins: ``## 05.2 · Title``, then ``*★★ · 12 minutes · 4 points*``."""
 

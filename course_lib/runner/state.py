@@ -104,7 +104,7 @@ class State:
 
 
 @contextlib.contextmanager
-def only_one(build: Path) -> Iterator[None]:
+def only_one(build: Path, command: str = "course run", option: str = "--build") -> Iterator[None]:
     """Hold `build` for one run at a time.
 
     Raises
@@ -118,13 +118,13 @@ def only_one(build: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise CourseError(
-            f"Another `course run` is writing to {build}.",
-            "Wait for it to end, or give this one a folder of its own with --build.",
+            f"Another `{command}` is writing to {build}.",
+            f"Wait for it to end, or give this one a folder of its own with {option}.",
         ) from None
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         raise CourseError(
             f"{build} cannot be written: {error}.",
-            "Free some disk or name another folder with --build; finished notebooks are kept.",
+            f"Free some disk or name another folder with {option}; what is finished is kept.",
         ) from None

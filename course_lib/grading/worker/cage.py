@@ -1,7 +1,7 @@
 """What a forked process gives up before it executes a student's code: files, network, privileges, resources.
 
-Linux only, through the kernel's own calls. Each step is harmless where it is not needed; a step that is needed
-and fails raises, and the student's code never runs.
+Linux only, through the kernel's own calls. Each step is harmless where it is not needed; a step that is
+needed and fails raises, and the student's code never runs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 NEW_NAMESPACES: Final = {"mount": 0x00020000, "user": 0x10000000, "pid": 0x20000000, "ipc": 0x08000000}
 NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
 DUMPABLE, SUBREAPER = 4, 36
-NO_SUID, NO_DEVICES, PRIVATE = 2, 4, 0x40000 | 0x4000
+READ_ONLY, NO_SUID, NO_DEVICES, PRIVATE = 1, 2, 4, 0x40000 | 0x4000
 STUDENT: Final = 1000
 HEADROOM: Final = 512 << 20
-"""Bytes of address space for threads' stacks and allocators on top of the memory limit; what is really used is
-watched from outside."""
+"""Bytes of address space for threads' stacks and allocators on top of the memory limit; what is really used
+is watched from outside."""
 
 
 def unshare() -> None:
-    """Enter namespaces of our own: users, mounts, messages; children of this process get their own processes."""
+    """Enter namespaces of our own for users, mounts and messages, and for the processes of our children."""
     inside, outside = (STUDENT, os.getuid()), (STUDENT, os.getgid())
     _checked(LIBC.unshare(sum(NEW_NAMESPACES.values())), "unshare")
     Path("/proc/self/setgroups").write_text("deny")
@@ -38,7 +38,7 @@ def unshare() -> None:
 
 
 def own_files(disk: int) -> None:
-    """Put empty file systems of `disk` bytes in place of those that others wrote to; show no foreign process."""
+    """Put empty file systems of `disk` bytes where others wrote; show no foreign process."""
     _mount(b"none", b"/", None, PRIVATE, None)
     for place in (b"/tmp", b"/dev/shm"):
         options = f"size={disk},nr_inodes=4096,mode=0700".encode()
@@ -46,7 +46,7 @@ def own_files(disk: int) -> None:
     try:
         _mount(b"proc", b"/proc", b"proc", NO_SUID | NO_DEVICES, None)
     except OSError:  # where the kernel keeps that for others, no /proc is safer than a foreign one
-        _mount(b"tmpfs", b"/proc", b"tmpfs", NO_SUID | NO_DEVICES, b"size=0,nr_inodes=2")
+        _mount(b"tmpfs", b"/proc", b"tmpfs", READ_ONLY | NO_SUID | NO_DEVICES, b"size=4096")
     os.chdir("/tmp")
 
 
@@ -173,7 +173,10 @@ def filter_program(machine: str) -> bytes | None:
     ]
     for number in denied:
         program += [_step(EQUAL, int(number or 0), 0, 1), _step(RETURN, REFUSE | errno.EPERM)]
-    program += [_step(EQUAL, CLONE3[column], 0, 1), _step(RETURN, REFUSE | errno.ENOSYS)]  # its flags are unreadable
+    program += [
+        _step(EQUAL, CLONE3[column], 0, 1),
+        _step(RETURN, REFUSE | errno.ENOSYS),
+    ]  # its flags are unreadable
     program += [
         _step(EQUAL, CLONE[column], 0, 4),
         _step(LOAD, FIRST_ARGUMENT),

@@ -87,6 +87,6 @@ def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes
 
 def _wait(channel: socket.socket, deadline: float | None, *, writing: bool) -> None:
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
-    wanted = ([], [channel], []) if writing else ([channel], [], [])
-    if not any(select.select(*wanted, left)):
+    readable, writable = ([], [channel]) if writing else ([channel], [])
+    if not any(select.select(readable, writable, [], left)):
         raise Silent

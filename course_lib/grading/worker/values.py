@@ -20,7 +20,22 @@ MAX_HEADER: Final = 8 << 20
 MAX_DEPTH: Final = 24
 MAX_DIMENSIONS: Final = 8
 DTYPES: Final = frozenset(
-    ["|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8", "<c8", "<c16"]  # as numpy.dtype.str says them
+    [
+        "|b1",
+        "|i1",
+        "|u1",
+        "<i2",
+        "<u2",
+        "<i4",
+        "<u4",
+        "<i8",
+        "<u8",
+        "<f2",
+        "<f4",
+        "<f8",
+        "<c8",
+        "<c16",
+    ]  # as numpy.dtype.str says them
 )
 SAFE_INTEGER: Final = 2**53  # beyond it, JSON readers disagree; larger integers travel as text
 LONGEST_INTEGER: Final = 4000  # digits
