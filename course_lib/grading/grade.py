@@ -28,6 +28,8 @@ from course_lib.show.progress import Progress
 
 LEDGER: Final = "grades.sqlite"
 ATTEMPTS: Final = 3
+DECIDE: Final = ("attempt", "compare", "exercise", "judge", "marking", "sandbox", "slot", "submission")
+"""Modules that decide about points: when one changes, everything is graded anew."""
 NOT_HIDDEN: Final = (
     "Hidden cases are not tried: here a submission could read them. Points come from the visible cases. "
     "Install bubblewrap, or accept the risk with --allow-unsafe."
@@ -216,11 +218,12 @@ def patiently(slot: Slot, todo: Sequence[Work]) -> list[Outcome]:
 
 
 def environment_digest() -> str:
-    """Return a fingerprint of the versions and of this package: other ones, and the work is done anew."""
+    """Return a fingerprint of the versions and of the code that decides about points."""
     from importlib import metadata
 
     installed = {one.metadata["Name"].lower(): one.version for one in metadata.distributions()}
     digest = hashlib.sha256(json.dumps([installed.get(name, "") for name in DEPENDED_ON]).encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    here = Path(__file__).parent
+    for path in sorted([*(here / "worker").glob("*.py"), *(here / f"{name}.py" for name in DECIDE)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -178,6 +178,8 @@ class _Reader:
         if type(tree) is not dict or len(tree) != 1:
             raise NotPlain("a container without its type")
         ((kind, inside),) = tree.items()
+        if kind in "tda" and type(inside) is not list:
+            raise NotPlain("a container that is no list")
         if kind == "t":
             return tuple(self.value(item, depth + 1) for item in inside)
         if kind == "d":
