@@ -223,6 +223,7 @@ class Job:
         self.said = b""
         self.asked = 0
         self._done = threading.Event()
+        self._hearing = threading.Lock()
         self.watch = threading.Thread(target=self._watch, daemon=True)
 
     def begin(self, cells: Sequence[tuple[str, str, bool]], function: str, tensors: str) -> Reply:
@@ -235,6 +236,10 @@ class Job:
         """
         order = {"cells": [tuple(cell) for cell in cells], "function": function, "tensors": tensors}
         told = self._exchange(order, self.deadline)
+        while (
+            self._heard(0) and self.printed <= self.limits.output
+        ):  # what the cells printed is all there now
+            continue
         if told == {"ready": True}:
             return Reply()
         return _error(told)
@@ -280,21 +285,25 @@ class Job:
 
     def _watch(self) -> None:
         """Read what is printed and look at memory and processes until the job is over or over a limit."""
-        while not self._done.is_set():
-            ready, _, _ = select.select([self.output], [], [], BREATH)
-            if ready:
-                piece = os.read(self.output, 1 << 16)
-                self.printed += len(piece)
-                if not self.asked:  # what is printed later may tell of hidden cases
-                    self.said = (self.said + piece)[:KEPT]
-                if not piece:
-                    self._done.wait(BREATH)
+        while not self._done.wait(BREATH):
+            self._hear()
             if not self.slot.sandbox.defences.watch:
                 continue
             self.stopped = self._over() or self.stopped
             if self.stopped:
                 self.slot.kill()
                 return
+
+    def _hear(self) -> None:
+        """Read what was printed, up to the limit; what came before the first case is kept."""
+        with self._hearing:
+            while self.printed <= self.limits.output and select.select([self.output], [], [], 0)[0]:
+                piece = os.read(self.output, 1 << 16)
+                if not piece:
+                    return
+                self.printed += len(piece)
+                if not self.asked:  # what is printed later may tell of hidden cases
+                    self.said = (self.said + piece)[:KEPT]
 
     def _over(self) -> str:
         """Return the limit that is exceeded now; empty for none."""
