@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from course_lib.errors import BadInput
+from course_lib.grading import catalogue
 from course_lib.grading.grade import grade
 from course_lib.grading.gradebook import table
-from course_lib.grading.report import write_reports
+from course_lib.grading.report import known_code, write_reports
 from course_lib.grading.sandbox import TIERS
 
 
@@ -33,12 +34,12 @@ def grade_class(
     """
     if tier is not None and tier not in TIERS:
         raise BadInput(f"There is no tier {tier!r}.", f"Choose among {', '.join(TIERS)}.")
-    console = Console()
+    console, folder = Console(), solutions or catalogue.solutions_folder()
     try:
         result = grade(
             submissions,
             out,
-            solutions=solutions,
+            solutions=folder,
             seed=seed,
             jobs=jobs,
             tier=tier,  # type: ignore[arg-type]  # one of TIERS
@@ -49,7 +50,7 @@ def grade_class(
     except KeyboardInterrupt:
         console.print("Interrupted. What is graded is kept; the same command goes on.", highlight=False)
         return 130
-    write_reports(result, out)
+    write_reports(result, out, known=known_code(folder))
     console.print(table(result))
     for name, what in (
         ("grades.csv", "the gradebook"),

@@ -188,7 +188,7 @@ def _numbers_differ(expected: np.ndarray, found: np.ndarray, options: dict[str, 
         return f"another of NaN, inf and -inf was expected{at}"
     if not finite.any():
         return ""
-    gap, scale = np.abs(a - b)[finite], float(np.abs(a[finite]).max())
+    gap, scale = np.abs(a[finite] - b[finite]), float(np.abs(a[finite]).max())
     allowed = options["atol"] + options["rtol"] * scale
     worst = float(gap.max())
     if worst <= allowed:

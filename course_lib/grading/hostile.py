@@ -58,7 +58,7 @@ def safe_name(student: str) -> str:
     >>> safe_name("Ada Lovelace")
     'Ada-Lovelace-767402161715'
     >>> safe_name("../../x")
-    'x-56e4a3fa06ad'
+    'x-9cdf6a50100a'
     """
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     letters = (one if one.isalnum() else "-" for one in unicodedata.normalize("NFKC", student[:1000]))

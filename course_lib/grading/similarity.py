@@ -72,7 +72,7 @@ class Pair:
 
 
 def tokens(source: str) -> list[str]:
-    """Return the tokens of Python code without what a copy changes first.
+    r"""Return the tokens of Python code without what a copy changes first.
 
     Comments, layout, and strings that stand alone (docstrings) are left out. Names become ``N``, numbers
     ``0`` and strings ``S``. Keywords, built-in functions and names after a dot stay: ``x.mean()`` cannot be
@@ -81,17 +81,14 @@ def tokens(source: str) -> list[str]:
 
     Examples
     --------
-    >>> tokens("def f(rows):  # a comment\\n    return rows.mean(axis=1)")
+    >>> tokens("def f(rows):  # a comment\n    return rows.mean(axis=1)")
     ['def', 'N', '(', 'N', ')', ':', 'return', 'N', '.', 'mean', '(', 'N', '=', '0', ')']
-    >>> tokens("def f(rows:\\n 'words'\\n return (")
+    >>> tokens("def f(rows:\n 'words'\n return (")
     ['def', 'N', '(', 'N', ':', 'S', 'return', '(']
     """
     made: list[str] = []
-    depth, fresh, alone = (
-        0,
-        True,
-        False,
-    )  # brackets open; at a line's beginning; it is one string so far
+    depth, fresh = 0, True  # how many brackets are open; whether a line begins here
+    alone = False  # whether the line is a string so far, and nothing else
     for found in _TOKEN.finditer(source[:LONGEST]):
         kind, text = found.lastgroup, found[0]
         if kind == "skip":
@@ -117,21 +114,30 @@ def _normal(kind: str | None, text: str, before: Sequence[str]) -> str:
 
 
 def fingerprints(source: str) -> frozenset[int]:
-    """Return the fingerprints of some code: hashes of token sequences, the least of every window.
+    r"""Return the fingerprints of some code: hashes of token sequences, the least of every window.
 
     Examples
     --------
-    >>> one = fingerprints("def mean(x):\\n    return sum(x) / len(x)")
-    >>> one == fingerprints("def average(values):  # by hand\\n    return sum(values)/len(values)")
+    >>> one = fingerprints("def mean(x):\n    return sum(x) / len(x)")
+    >>> one == fingerprints("def average(values):  # by hand\n    return sum(values)/len(values)")
     True
     """
-    told = tokens(source)
-    if len(told) < GRAM:
-        return frozenset()
-    grams = zip(*(told[k:] for k in range(GRAM)), strict=False)
-    hashes = [zlib.crc32("\x1f".join(gram).encode("utf-8", "surrogatepass")) for gram in grams]
-    windows = range(max(1, len(hashes) - WINDOW + 1))
+    hashes = grams(source)
+    windows = range(max(1, len(hashes) - WINDOW + 1)) if hashes else ()
     return frozenset(min(hashes[k : k + WINDOW]) for k in windows)
+
+
+def grams(source: str) -> list[int]:
+    """Return a hash of every sequence of `GRAM` tokens, in order.
+
+    Examples
+    --------
+    >>> len(grams("low, high = x.min(), x.max()"))
+    8
+    """
+    told = tokens(source)
+    sequences = zip(*(told[k:] for k in range(GRAM)), strict=False)
+    return [zlib.crc32("\x1f".join(one).encode("utf-8", "surrogatepass")) for one in sequences]
 
 
 def similar(
@@ -139,14 +145,14 @@ def similar(
     *,
     known: Mapping[str, Iterable[str]] | None = None,
     threshold: float = 0.8,
-    shortest: int = 12,
+    shortest: int = 16,
 ) -> list[Pair]:
-    """Return the pairs of answers that have more in common than the task explains.
+    r"""Return the pairs of answers that have more in common than the task explains.
 
     It is a reason to look at two answers side by side, and no proof of anything. Short answers look alike by
     nature: there are few ways to divide a sum by a count. So what everybody may have written does not count
     (the stub, the solution, what more than half of a class or more than 25 students have in common), and of
-    an answer there must be `shortest` fingerprints left, which are some 30 tokens, or it is not compared.
+    an answer there must be `shortest` fingerprints left, which are some 40 tokens, or it is not compared.
     For many exercises of the course that means: never.
 
     Parameters
@@ -154,10 +160,10 @@ def similar(
     answers : dict of dict
         By student, then by exercise: source code, in any state.
     known : dict, optional
-        By exercise: pieces of code whose fingerprints do not count.
+        By exercise: pieces of code that everybody may have, which do not count.
     threshold : float
-        Pairs are returned from this share on, of the shorter answer's fingerprints: who pads a copy changes only
-        the longer one's.
+        Pairs are returned from this share on, of the shorter answer's fingerprints: who pads a copy changes
+        only the longer one's.
     shortest : int
         Fingerprints that an answer must have.
 
@@ -173,7 +179,7 @@ def similar(
 
     Examples
     --------
-    >>> ada = "def spread(x):\\n    low, high = x.min(axis=0), x.max(axis=0)\\n    return (high - low).sum()"
+    >>> ada = "def spread(x):\n    low, high = x.min(axis=0), x.max(axis=0)\n    return (high - low).sum()"
     >>> similar({"Ada": {"05.1": ada}, "Bo": {"05.1": ada.replace("low", "a")}}, shortest=5)[0].contained
     1.0
     """
@@ -186,7 +192,7 @@ def similar(
     pairs: list[Pair] = []
     for exercise in exercises:
         sources = {who: answers[who][exercise] for who in sorted(answers) if exercise in answers[who]}
-        given = frozenset[int]().union(*(fingerprints(code) for code in (known or {}).get(exercise, ())))
+        given = {one for code in (known or {}).get(exercise, ()) for one in grams(code)}
         pairs += _of_one(exercise, sources, given, threshold, shortest)
     return sorted(
         pairs, key=lambda pair: (-pair.contained, -pair.shared, pair.exercise, pair.one, pair.other)
@@ -194,7 +200,7 @@ def similar(
 
 
 def _of_one(
-    exercise: str, sources: Mapping[str, str], given: frozenset[int], threshold: float, shortest: int
+    exercise: str, sources: Mapping[str, str], given: set[int], threshold: float, shortest: int
 ) -> list[Pair]:
     """Compare the answers to one exercise by way of an index from fingerprints to who has them.
 
@@ -204,8 +210,8 @@ def _of_one(
     prints = _counted(sources, given, shortest)
     index: dict[int, list[str]] = {}
     for who, own in prints.items():
-        for one in own:
-            index.setdefault(one, []).append(who)
+        for each in own:
+            index.setdefault(each, []).append(who)
     common: Counter[tuple[str, str]] = Counter()
     for having in index.values():
         common.update(combinations(having, 2))
@@ -220,7 +226,7 @@ def _of_one(
     return pairs
 
 
-def _counted(sources: Mapping[str, str], given: frozenset[int], shortest: int) -> dict[str, frozenset[int]]:
+def _counted(sources: Mapping[str, str], given: set[int], shortest: int) -> dict[str, frozenset[int]]:
     """Return each answer's fingerprints without those that say nothing, of answers that are long enough."""
     made = {source: fingerprints(source) - given for source in set(sources.values())}
     having = Counter(one for source in sources.values() for one in made[source])
@@ -241,7 +247,7 @@ def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
         "fingerprints in common",
         "same letter by letter",
     ]
-    rows = [
+    rows: list[list[str | float | None]] = [
         [p.exercise, one_line(p.one), one_line(p.other), p.contained, p.jaccard, p.shared, _yes(p.same)]
         for p in pairs
     ]

@@ -10,9 +10,9 @@ import nbformat
 
 from course_lib.errors import BadInput
 from course_lib.grading import catalogue, source
+from course_lib.grading.hostile import safe_name
 from course_lib.grading.marking import seed_of
 from course_lib.grading.release import visible_cases
-from course_lib.grading.report import safe_name
 from course_lib.grading.worker import values
 from course_lib.runner.state import write_atomically
 

@@ -10,8 +10,8 @@ import pytest
 from course_lib.errors import BadInput
 from course_lib.grading import check, progress, solved
 from course_lib.grading.check import tried
-from course_lib.grading.exercise import Case
 from course_lib.grading.compare import close
+from course_lib.grading.exercise import Case
 
 
 def namespace(source):
