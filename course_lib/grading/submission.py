@@ -209,7 +209,7 @@ class _Cell:
     @property
     def ours(self) -> bool:
         """Whether it is one of the notebook's own cells, by its name."""
-        return re.fullmatch(r"\d\d-(\d-)?(setup|title|text|given-\d+|hints|check|look)", self.key) is not None
+        return re.fullmatch(r"\d\d-(\d-)?[a-z]+(-\d+)?", self.key) is not None
 
 
 def _bytes(path: Path) -> bytes:
