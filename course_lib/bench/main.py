@@ -8,6 +8,7 @@ from pathlib import Path
 from course_lib.bench import comparisons
 from course_lib.bench.figures import Figure, join_kept, report_lines, to_json, write_readme
 from course_lib.bench.fine_tuning import fine_tuning
+from course_lib.bench.grading import grading
 from course_lib.bench.planner import planner
 from course_lib.bench.solar import solar
 from course_lib.bench.text import text_alignment, text_encoding, text_fine_tuning, text_loading
@@ -28,6 +29,7 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "text_fine_tuning": text_fine_tuning,
     "text_alignment": text_alignment,
     "text_loading": text_loading,
+    "grading": grading,
 }
 KEPT = Path("results/bench.json")
 """What the table of the README is made of."""

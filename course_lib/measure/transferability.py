@@ -471,7 +471,10 @@ def _ledoit_wolf(data: gram.Labelled, scatter: np.ndarray) -> tuple[float, float
     level = float(diagonal.sum()) / (n * d)
     distance = squares - d * level**2  # of the covariance to its target
     error = (data.fourth / n - squares) / n  # of the covariance itself
-    return (min(error / distance, 1.0), level) if distance > 0 and error > 0 else (0.0, level)
+    nothing = (
+        10 * float(np.finfo(scatter.dtype).eps) * squares
+    )  # with one feature or two rows, only rounding is left
+    return (min(error / distance, 1.0), level) if distance > nothing and error > nothing else (0.0, level)
 
 
 def _labelled(features: np.ndarray, y: np.ndarray) -> gram.Labelled:

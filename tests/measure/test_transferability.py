@@ -410,3 +410,13 @@ def test_bad_source_labels(y) -> None:
         measure.nce(y[:-1], y)
     with pytest.raises(BadInput, match="are class 0"):
         measure.nce(y, 0 * y)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 8), (30, 1), (5, 1)])
+def test_where_there_is_nothing_to_shrink_rounding_does_not_decide(shape) -> None:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=shape)
+        y = np.arange(len(x)) % 2
+        plain, shrunk = (measure.h_score(x, y, shrinkage=told) for told in (False, True))
+        assert shrunk == pytest.approx(plain, rel=1e-6, abs=1e-9)
