@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -10,8 +11,7 @@ import tempfile
 import textwrap
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
@@ -29,6 +29,7 @@ ASSIGNMENT: Final = "bench"
 REMARK: Final = "a remark"
 """What is replaced so that no two submissions are the same, as among people."""
 
+QUIET: Final = "TF_CPP_MIN_LOG_LEVEL"
 WAIT: Final = 0.2
 """Seconds between two looks at the memory of all processes."""
 
@@ -164,11 +165,11 @@ def _against_nbgrader(kind: Kind, copies: int, repeats: int) -> Figure:
         *each.times_faster,
         goal=kind.goal,
         note=(
-            f"{ours:.2f} s a submission against {rival:.2f} s; {copies} copies of ours and {theirs} of theirs in "
-            f"a run, {repeats} runs in turn, bound to one core, sandbox: {course.tier}; nbgrader "
-            f"{metadata.version('nbgrader')} in one call of its Python interface, which starts a kernel for each "
-            "copy; all are solved, both give full points. Counted: from the call to the last result, with the "
-            "start and the imports of our worker"
+            f"{ours:.2f} s a submission against {rival:.2f} s; {copies} copies of ours and {theirs} of "
+            f"theirs in a run, {repeats} runs in turn, bound to one core, sandbox: {course.tier}; nbgrader "
+            f"{metadata.version('nbgrader')} in one call of its Python interface, which starts a kernel for "
+            "each copy; all are solved, both give full points. Counted: from the call to the last result, "
+            "with the start and the imports of our worker"
         ),
     )
 
@@ -234,14 +235,15 @@ class Course:
             raise RuntimeError(f"Under nbgrader full answers earned {earned}, expected {self.full}.")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _course(kind: Kind, copies: int, theirs: int) -> Iterator[Course]:
     """Make a course in a folder of its own, which is gone afterwards."""
-    before = {name: os.environ.get(name) for name in ("COURSE_SOLUTIONS", "COURSE_STATE", "PATH")}
+    before = {name: os.environ.get(name) for name in ("COURSE_SOLUTIONS", "COURSE_STATE", "PATH", QUIET)}
     with tempfile.TemporaryDirectory(prefix="carryover-bench-") as place:
         folder = Path(place)
         os.environ["COURSE_SOLUTIONS"] = str(folder / "solutions")  # where nbgrader's kernels find the checks
         os.environ["COURSE_STATE"] = str(folder / "state")
+        os.environ[QUIET] = "3"
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before['PATH'] or ''}"  # for alembic
         write_course(folder, kind, copies)
         _write_nbgrader(folder, theirs)
@@ -355,7 +357,8 @@ from course_lib.grading import Case, Exercise, close
             f"def cases_{number}(rng):\n"
             "    for rows in (2, 20, 3, 7, 50, 200):\n"
             "        x = rng.normal(size=(rows, 3)) + 5\n"
-            f'        yield Case(f"{{rows}} rows", (x,), close({answer.expected}), visible=rows in (2, 20))\n\n'
+            f"        expected = close({answer.expected})\n"
+            '        yield Case(f"{rows} rows", (x,), expected, visible=rows in (2, 20))\n\n'
         )
         names.append(
             f'Exercise("{NUMBER}.{number}", "{answer.function}", cases_{number}, tensors="{kind.tensors}")'
@@ -392,7 +395,7 @@ def nbgrader_api(folder: Path) -> Any:
     return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _cores(number: int) -> Iterator[None]:
     """Bind this process and what it starts to so many cores, where the system can."""
     if not hasattr(os, "sched_setaffinity"):
@@ -476,13 +479,11 @@ def _watched(folder: Path) -> tuple[float, int]:
 def _resident(process: int) -> int:
     """Return the resident memory of a process and all below it."""
     total = 0
-    try:
-        family: Sequence[psutil.Process] = [top := psutil.Process(process), *top.children(recursive=True)]
-    except psutil.Error:
-        return 0
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(process)
+        family = [top, *top.children(recursive=True)]
     for one in family:
-        try:
+        with contextlib.suppress(psutil.Error):
             total += one.memory_info().rss
-        except psutil.Error:
-            continue
     return total

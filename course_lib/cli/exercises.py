@@ -24,8 +24,8 @@ def make(names: Sequence[str], solutions: Path | None, out: Path | None) -> int:
 
 def check(names: Sequence[str], folder: Path | None) -> int:
     """Try a learner's notebooks on the visible cases; 0 when all exercises of those named are solved."""
-    from course_lib.grading.progress import note, progress
     from course_lib.grading.selfcheck import checked
+    from course_lib.grading.tally import note, progress
 
     place = folder or catalogue.exercises_folder()
     numbers = [number(name) for name in names] or [path.name[:2] for path in catalogue.notebooks(place)]

@@ -1,12 +1,13 @@
 """Exercises: checked by the learner, graded by a teacher.
 
-A learner needs `check`. Who writes exercises needs `Exercise`, `Case`, `Wrong` and the expectations `close`,
-`equal`, `kind`, `choice`.
+A learner needs `check`, and `progress` to see how far they are. Who writes exercises needs `Exercise`,
+`Case`, `Wrong` and the expectations `close`, `equal`, `kind`, `choice`.
 """
 
 from course_lib.grading.check import check, solved
 from course_lib.grading.compare import Expectation, choice, close, equal, kind
 from course_lib.grading.exercise import Case, Exercise, Wrong
+from course_lib.grading.tally import progress
 
 __all__ = [
     "Case",
@@ -18,5 +19,6 @@ __all__ = [
     "close",
     "equal",
     "kind",
+    "progress",
     "solved",
 ]

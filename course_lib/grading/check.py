@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from course_lib.errors import BadInput
-from course_lib.grading import catalogue, progress
+from course_lib.grading import catalogue, tally
 from course_lib.grading.exercise import Case
 from course_lib.grading.judge import Verdict, failed, judged
 from course_lib.grading.worker import values
@@ -84,7 +84,7 @@ def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | N
     points = known["points"] * sum(v.ok for v in verdicts) / len(cases)
     grading = os.environ.get("NBGRADER_EXECUTION")
     if grading is None and not hidden:
-        progress.note(exercise, bool(verdicts) and all(verdict.ok for verdict in verdicts))
+        tally.note(exercise, bool(verdicts) and all(verdict.ok for verdict in verdicts))
     result = Checked(
         exercise, known["title"], verdicts, round(points, 2), "" if grading or hidden else _so_far()
     )
@@ -144,7 +144,7 @@ def _missing(name: str, cases: Sequence[Case]) -> list[Verdict]:
 
 
 def _so_far() -> str:
-    now = progress.progress()
+    now = tally.progress()
     return f"Progress: {now.solved} of {now.total} exercises solved."
 
 

@@ -303,7 +303,7 @@ def definitions(source: str, imports_only: bool = False) -> str:
     Examples
     --------
     >>> definitions("import numpy as np\nfrom course_lib import tasks\nprint(1)\ndef f(x):\n    return x")
-    'import numpy as np\\ndef f(x):\\n    return x'
+    'import numpy as np\ndef f(x):\n    return x'
     """
     source, _ = without_magics(source)
     try:

@@ -291,7 +291,7 @@ EXERCISES = [
                         "    train = train[~in_test[train]]",
                     ),
                 ),
-                "modules of many sizes",
+                "four classes",
             ),
             Wrong(
                 "test oversampled, too",

@@ -87,8 +87,8 @@ def scale_cases(rng: np.random.Generator) -> Iterator[Case]:
     other = rng.normal(size=(4, 5))
     yield Case("one training example", (train, other), close(other - train), reason=constant)
     train = rng.normal(size=(9, 4)) + 7
-    told = close(np.empty((0, 4)))
-    yield Case("no example", (train, np.empty((0, 4))), told, reason="No row in, no row out.")
+    nothing = close(np.empty((0, 4)))
+    yield Case("no example", (train, np.empty((0, 4))), nothing, reason="No row in, no row out.")
     yield Case("train itself", (train, train.copy()), close(_by_sklearn(train, train)), reason=whose)
 
 

@@ -92,7 +92,7 @@ def _step_by_autograd(
         apart = live[name] - torch.from_numpy(start[name])
         loss = loss + (live[name] * torch.from_numpy(gradient)).sum() + pull / 2 * (apart**2).sum()
     if groups:
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.optim.SGD(groups).step()
     return {name: tensor.detach().numpy().copy() for name, tensor in live.items()}
 

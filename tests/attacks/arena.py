@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import secrets
 import sqlite3
@@ -18,8 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 import psutil
 import pytest
@@ -27,13 +25,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, writes
 
 from course_lib.errors import CourseError
 from course_lib.grading import grade as grading
-from course_lib.grading import sandbox
+from course_lib.grading import marking, sandbox
 from course_lib.grading.results import Graded
+from course_lib.grading.slot import Limits
 
 STEM: Final = "99_attacks"
 TIERS: Final = ("sandbox", "sandbox, cold", "plain")
 CAGED: Final = TIERS[:2]
-SECONDS: Final = 2.0
+SECONDS: Final = 1.5
+LONGER: Final = 8.0
 MEMORY: Final = 96 << 20
 FULL: Final = 3.0
 
@@ -49,7 +49,7 @@ PLAIN: Final = {
 }
 """What the tier ``plain`` cannot stop, and why. `test_plain` shows that it is so."""
 
-CHECKS = '''
+CHECKS = """
 # @SECRET@
 import numpy as np
 from course_lib.grading import Case, Exercise, close
@@ -67,9 +67,9 @@ def spreads(rng):
 
 EXERCISES = [
     Exercise("99.1", "covariance", covariances, (), seconds=@SECONDS@, memory=@MEMORY@),
-    Exercise("99.2", "spread", spreads, (), seconds=@SECONDS@, memory=@MEMORY@),
+    Exercise("99.2", "spread", spreads, (), seconds=@LONGER@, memory=@MEMORY@),
 ]
-'''
+"""
 SETUP = "import numpy as np\n\nfrom course_lib.grading import check, solved"
 HONEST: Final = """def covariance(x):
     centred = x - x.mean(axis=0)
@@ -102,6 +102,8 @@ class Attack:
         Why the tier ``plain`` does not stop it: a key of `PLAIN`.
     harms : bool
         Never tried in ``plain``: it would harm this machine.
+    slow : bool
+        It needs the exercise with more time.
     found : dict
         By tier: it succeeds there today, and why. Such a test must fail until that is mended.
     """
@@ -113,6 +115,7 @@ class Attack:
     without: tuple[str, ...] = ()
     plain: str = ""
     harms: bool = False
+    slow: bool = False
     found: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -191,6 +194,7 @@ class Course:
         values = {
             "SECRET": self.secret,
             "SECONDS": SECONDS,
+            "LONGER": LONGER,
             "MEMORY": MEMORY,
             "SOLUTIONS": self.solutions,
             "SUBMISSIONS": submissions or self.folder,
@@ -201,13 +205,17 @@ class Course:
             "PORT": getattr(self, "port", 0),
             "UNIX": getattr(self, "unix", ""),
             "MARK": self.mark,
+            "LIBRARY": Path(sandbox.__file__).parents[1],
         }
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         return text
 
     def _solution(self):
-        cells = [new_markdown_cell("# 99 · Exercises: attacks", id="99-title"), new_code_cell(SETUP, id="99-setup")]
+        cells = [
+            new_markdown_cell("# 99 · Exercises: attacks", id="99-title"),
+            new_code_cell(SETUP, id="99-setup"),
+        ]
         for k, (title, answer) in enumerate((("Covariance", HONEST), ("Spread", SPREAD)), 1):
             head, body = answer.split("\n", 1)
             source = f"{head}\n    ### BEGIN SOLUTION\n{body.rstrip()}\n    ### END SOLUTION"
@@ -229,7 +237,7 @@ class Course:
     def written(self, attack: Attack, submissions: Path, out: Path) -> str:
         source = PRELUDE + self.filled(attack.source, submissions, out)
         if "def covariance" not in source and "covariance =" not in source and "def spread" not in source:
-            source += "\n" + WRONG
+            source += "\n" + (WRONG.replace("covariance", "spread") if attack.slow else WRONG)
         key = "99-2-answer" if "def spread" in source else "99-1-answer"
         return self.notebook((key, source))
 
@@ -297,7 +305,9 @@ class Course:
 
     def _files(self) -> dict[Path, str]:
         kept = [p for p in self.folder.rglob("*") if p.is_file() and not p.is_symlink()]
-        kept = [p for p in kept if "gradebook" not in p.parts and "tmp" not in p.relative_to(self.folder).parts]
+        kept = [
+            p for p in kept if "gradebook" not in p.parts and "tmp" not in p.relative_to(self.folder).parts
+        ]
         return {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in kept if "__pycache__" not in p.parts}
 
     @contextlib.contextmanager
@@ -321,6 +331,7 @@ class Course:
         place.mkdir(parents=True, exist_ok=True)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(grading, "probe", lambda tier=None: weak)
+            patch.setattr(marking, "Limits", lambda seconds, memory: Limits(seconds=LONGER, memory=memory))
             if "files" in without:
                 patch.setattr(sandbox, "PLACE", str(place.parent))
             yield
@@ -362,6 +373,44 @@ def of_tier(attacks: Sequence[Attack], tier: str) -> list[Attack]:
     return [one for one in attacks if tier != "plain" or not (one.plain or one.harms)]
 
 
+def tiers(*names: str) -> pytest.MarkDecorator:
+    """Return the mark that repeats a test of a whole batch on tiers."""
+    return pytest.mark.parametrize("batch", names or TIERS, indirect=True)
+
+
+def each(attacks: Sequence[Attack], *names: str) -> pytest.MarkDecorator:
+    """Return the mark that repeats a test for every attack on every tier that must withstand it."""
+    pairs = [(tier, one) for tier in names or TIERS for one in of_tier(attacks, tier)]
+    return pytest.mark.parametrize(
+        ("batch", "attack"), pairs, ids=[f"{t}-{one}" for t, one in pairs], indirect=["batch"], scope="module"
+    )
+
+
+def class_of(attacks: Sequence[Attack], jobs: int = 1, cold_neighbours: int = 6) -> Any:
+    """Return a fixture that grades these attacks on a tier, once for a module."""
+
+    @pytest.fixture(scope="module")
+    def batch(request, course):
+        tier = request.param
+        offered(tier)
+        every = cold_neighbours if tier == "sandbox, cold" else 1
+        return course.grade(of_tier(attacks, tier), tier, jobs=jobs, neighbours=every)
+
+    return batch
+
+
+def succeeds(course: Course, attacks: Sequence[Attack], tier: str = "") -> dict[str, Batch]:
+    """Grade the attacks that name a defence without it; return the batches by attack."""
+    groups: dict[tuple[str, ...], list[Attack]] = {}
+    for one in attacks:
+        groups.setdefault(one.without, []).append(one)
+    done = {}
+    for without, group in groups.items():
+        batch = course.grade(group, tier or caged(), without, neighbours=len(group))
+        done.update({one.name: batch for one in group})
+    return done
+
+
 def withstood(batch: Batch, attack: Attack, secret: str, request: pytest.FixtureRequest) -> None:
     """Assert that an attack gained nothing."""
     known = attack.found.get(batch.tier)
@@ -372,7 +421,7 @@ def withstood(batch: Batch, attack: Attack, secret: str, request: pytest.Fixture
     assert TAKEN not in said(graded), said(graded)
     assert secret not in replace_answers(graded)
     if attack.note:
-        told = " ".join([graded.results[0].note, *(v.problem for v in graded.results[0].verdicts)])
+        told = " ".join(part for r in graded.results for part in (r.note, *(v.problem for v in r.verdicts)))
         assert re.search(attack.note, told), told
 
 
@@ -388,7 +437,3 @@ def unharmed(batch: Batch) -> None:
 def replace_answers(graded: Graded) -> str:
     """Return a result as text, without the student's own source."""
     return replace(graded, answers={}).as_json()
-
-
-def environment_marks() -> SimpleNamespace:
-    return SimpleNamespace(user=os.getuid(), machine=os.uname().machine)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from course_lib.errors import BadInput
-from course_lib.grading import check, progress, solved
+from course_lib.grading import check, solved, tally
 from course_lib.grading.check import tried
 from course_lib.grading.compare import close
 from course_lib.grading.exercise import Case
@@ -74,15 +74,15 @@ def test_unknown_numbers_are_told(course):
 def test_progress_is_kept_taken_back_and_survives_damage(course, tmp_path):
     asked(course.right[1])
     asked(course.right[2], 'check("99.2")')
-    assert progress.progress().solved == 2
+    assert tally.progress().solved == 2
     asked("def covariance(x):\n    return x")
-    assert progress.progress().counts == {"99": (1, 2)}
-    assert "1 of 2 exercises solved" in repr(progress.progress())
+    assert tally.progress().counts == {"99": (1, 2)}
+    assert "1 of 2 exercises solved" in repr(tally.progress())
     for damage in ("", "[", "[]", '{"solved": 3}', json.dumps({"solved": [3, None]})):
-        progress.state_file().write_text(damage)
-        assert progress.progress().solved == 0
+        tally.state_file().write_text(damage)
+        assert tally.progress().solved == 0
     asked(course.right[1])
-    assert progress.solved_ids() == {"99.1"}
+    assert tally.solved_ids() == {"99.1"}
 
 
 def test_a_machine_where_nothing_can_be_written_goes_without(course, monkeypatch, tmp_path):
@@ -104,7 +104,7 @@ def test_under_nbgrader_points_are_returned_and_nothing_earned_raises(course, mo
     assert asked(half, 'check("99.1", hidden=True)') == 1.5
     with pytest.raises(AssertionError, match="1 of 2"):
         asked(half)
-    assert progress.solved_ids() == set()
+    assert tally.solved_ids() == set()
 
 
 def test_arguments_arrive_as_tensors_where_the_exercise_says_so():

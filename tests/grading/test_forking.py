@@ -70,7 +70,7 @@ def test_training_in_forks_of_a_warm_worker(source, imports, tmp_path) -> None:
     results = {values.dumps(outcome.replies[0].result) for outcome in outcomes}
     assert len(results) == 1  # to the last bit
     found, said = values.loads(results.pop())
-    # A product's last digits follow from where its matrices lie in memory, which is another in a fresh process.
+    # A product's last digits follow from where its matrices lie in memory: elsewhere in a fresh process.
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     np.testing.assert_allclose(said, predicted, rtol=1e-4, atol=1e-6)
 

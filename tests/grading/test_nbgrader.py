@@ -1,4 +1,4 @@
-"""The solution notebooks under nbgrader as they are: released, collected, graded, told, with the same points."""
+"""The solution notebooks under nbgrader as they are: released, graded, told, with the same points."""
 
 from __future__ import annotations
 
@@ -30,29 +30,23 @@ SEED = 1
 
 TWO = bench.Kind("NumPy", "", "import numpy as np", "numpy", bench.KINDS[0].answers[:2], 0)
 COVARIANCE, STANDARDISED = (answer.body for answer in TWO.answers)
-SMALL_FAULT = COVARIANCE.replace("return ", "return (len(x) > 2) * ")  # fails a visible case and no hidden one
+SMALL_FAULT = COVARIANCE.replace(
+    "return ", "return (len(x) > 2) * "
+)  # fails a visible case and no hidden one
 LARGE_FAULT = COVARIANCE.replace("return ", "return (len(x) < 50) * ")  # fails two hidden ones of four
-LOUD = f'import sys\nsys.stderr.write("careful")\nnp.float64(0) / 0\n{COVARIANCE}'
-BODIES: dict[str, tuple[str | None, str | None]] = {  # what students wrote for the two exercises; None: nothing
+LOUD = f'import sys\nsys.stderr.write("careful")\nnp.float64(0) / 0\n{STANDARDISED}'
+IN_PLACE = "x -= x.mean(axis=0)\nreturn x / x.std(axis=0)"
+BODIES: dict[
+    str, tuple[str | None, str | None]
+] = {  # what students wrote for the two exercises; None: nothing
     "ada": (COVARIANCE, STANDARDISED),
     "blank": (None, None),
     "half": (COVARIANCE, None),
-    "part": (LARGE_FAULT, STANDARDISED),
-    "seen": (SMALL_FAULT, STANDARDISED),
-    "wrong": ("return np.cov(x)", "x -= x.mean(axis=0)\nreturn x / x.std(axis=0)"),
-    "broken": ("return (", STANDARDISED),
-    "loud": (LOUD, STANDARDISED),
+    "part": (LARGE_FAULT, LOUD),
+    "seen": (SMALL_FAULT, "return ("),
+    "wrong": ("return np.cov(x)", IN_PLACE),
 }
-EXPECTED = {
-    "ada": [3, 3],
-    "blank": [0, 0],
-    "half": [3, 0],
-    "part": [1.5, 3],
-    "seen": [3, 3],
-    "wrong": [0, 0],
-    "broken": [0, 3],
-    "loud": [3, 3],
-}
+EXPECTED = {"ada": [3, 3], "blank": [0, 0], "half": [3, 0], "part": [1.5, 3], "seen": [3, 0], "wrong": [0, 0]}
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +89,12 @@ def nbgrader(root: Path, command: str) -> None:
 
 
 def hand_in(root: Path, name: str, bodies: tuple[str | None, str | None]) -> None:
-    """Hand in nbgrader's own release, with these answers written in; the real notebook solved, or as it was."""
+    """Hand in nbgrader's own release, with these answers written in."""
     there = root / "submitted" / name / bench.ASSIGNMENT
     there.mkdir(parents=True)
     for path in catalogue.notebooks(root / "release" / bench.ASSIGNMENT):
         real = path.name.startswith(REAL)
-        if real and name not in ("ada", "blank", "wrong"):
+        if real and name not in ("ada", "half"):  # each takes seconds
             continue
         notebook = source.read(path)
         answers = real_answers(root.parent, name) if real else small_answers(notebook, bodies)
@@ -119,15 +113,16 @@ def small_answers(notebook: Any, bodies: tuple[str | None, str | None]) -> dict[
 
 
 def real_answers(folder: Path, name: str) -> dict[str, str]:
-    """Return nothing, what solves the real notebook, or the first wrong answer that comes with each exercise."""
-    if name == "blank":
-        return {}
+    """Return what solves the real notebook; of "half" only the first answer does, the second is not there."""
     solutions = folder / "solutions"
     answers = {}
-    for key, exercise in catalogue.exercises(solutions, REAL).items():
+    for place, (key, exercise) in enumerate(catalogue.exercises(solutions, REAL).items()):
         item = catalogue.items(solutions, REAL)[key]
         full = source.solution(item.answer)
-        answers[f"{item.cell}-answer"] = exercise.wrong[0].applied(full) if name == "wrong" else full
+        if name == "ada" or place == 0:
+            answers[f"{item.cell}-answer"] = full
+        elif place > 1:
+            answers[f"{item.cell}-answer"] = exercise.wrong[0].applied(full)
     return answers
 
 
@@ -181,10 +176,11 @@ def test_its_points_of_a_real_notebook_are_ours(place) -> None:
     (stem,) = [path.stem for path in catalogue.notebooks(place / "solutions") if path.name[:2] == REAL]
     full = {key: item.points for key, item in catalogue.items(place / "solutions", REAL).items()}
     assert theirs(place, "ada", stem) == ours(place, "ada", stem) == full
-    assert theirs(place, "blank", stem) == ours(place, "blank", stem) == dict.fromkeys(full, 0)
-    wrong = theirs(place, "wrong", stem)
-    assert wrong == ours(place, "wrong", stem)
-    assert all(wrong[key] < points for key, points in full.items())
+    half = theirs(place, "half", stem)
+    assert half == ours(place, "half", stem)
+    first, second, *others = full
+    assert half[first] == full[first] and half[second] == 0
+    assert others and all(half[key] < full[key] for key in others)
 
 
 def test_its_feedback_tells_points_and_cases_but_no_check(place) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from course_lib.cli.app import app
 from course_lib.cli.exercises import number
 from course_lib.errors import BadInput
-from course_lib.grading import catalogue, check, progress
+from course_lib.grading import catalogue, check, tally
 from course_lib.grading.grade import grade
 from course_lib.grading.selfcheck import checked
 from course_lib.grading.variants import roster, write_variants
@@ -40,7 +40,7 @@ def test_the_command_keeps_progress_and_its_exit_code_says_whether_all_is_solved
     assert "1 of 2 exercises solved" in told.output
     hand_in(course, course.right)
     assert run("check").exit_code == 0
-    assert progress.solved_ids() == {"99.1", "99.2"}
+    assert tally.solved_ids() == {"99.1", "99.2"}
 
 
 def test_a_loop_without_end_ends_at_the_limit(course):
