@@ -241,13 +241,14 @@ def _course(kind: Kind, copies: int, theirs: int) -> Iterator[Course]:
     before = {name: os.environ.get(name) for name in ("COURSE_SOLUTIONS", "COURSE_STATE", "PATH", QUIET)}
     with tempfile.TemporaryDirectory(prefix="carryover-bench-") as place:
         folder = Path(place)
-        os.environ["COURSE_SOLUTIONS"] = str(folder / "solutions")  # where nbgrader's kernels find the checks
-        os.environ["COURSE_STATE"] = str(folder / "state")
-        os.environ[QUIET] = "3"
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before['PATH'] or ''}"  # for alembic
-        write_course(folder, kind, copies)
-        _write_nbgrader(folder, theirs)
         try:
+            # where nbgrader's kernels find the checks, and nbgrader finds alembic
+            os.environ["COURSE_SOLUTIONS"] = str(folder / "solutions")
+            os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before['PATH'] or ''}"
+            os.environ["COURSE_STATE"] = str(folder / "state")
+            os.environ[QUIET] = "3"
+            write_course(folder, kind, copies)
+            _write_nbgrader(folder, theirs)
             yield Course(folder, float(sum(one.points for one in kind.answers)), copies, theirs)
         finally:
             for name, value in before.items():

@@ -302,9 +302,9 @@ EXERCISES = [
                         "max(np.bincount(y[in_test]))) for c in np.unique(y[in_test])]))",
                     ),
                 ),
-                "eight modules",
+                "four classes",
             ),
-            Wrong("not oversampled", (("np.sort(np.concatenate(train))", "left"),), "three modules"),
+            Wrong("not oversampled", (("np.sort(np.concatenate(train))", "left"),), "four classes"),
             Wrong(
                 "one group too many",
                 (("in_test.sum() >= share", "in_test.sum() > share"),),
@@ -333,7 +333,7 @@ EXERCISES = [
             Wrong(
                 "undersampled",
                 (("counts.max()) for", "counts[counts > 0].min()) for"),),
-                "three modules",
+                "four classes",
             ),
             Wrong(
                 "the order used up",

@@ -30,6 +30,7 @@ for path in glob.glob("@SOLUTIONS@/*.ipynb"):
         if cell["id"] == "99-1-answer":
             exec("".join(cell["source"]))
             got("solution")
+covariance = globals().get("covariance")
 """
 ATTACKS = (
     Attack("solutions by path", READ + "told('@SOLUTIONS@/99_attacks.ipynb')", without=OPEN, plain="reads"),
@@ -62,6 +63,7 @@ ATTACKS = (
         "the folder of every process",
         "for k in range(1, 40):\n    if k != os.getpid():\n"
         "        try: got(k, os.listdir(f'/proc/{k}/cwd/../../..@SOLUTIONS@'))\n        except OSError: pass\n",
+        plain="processes",
     ),
     Attack(
         "environments of processes",
@@ -125,9 +127,8 @@ ATTACKS = (
         "everything that is collected",
         "import gc\ndef covariance(x):\n    gc.unfreeze()\n    for o in gc.get_objects():\n"
         "        if type(o).__name__ in ('Expectation', 'Case', 'Verdict'): return o.value\n"
-        "        if type(o) is dict and 'expected' in o and type(o['expected']).__name__ == 'ndarray':"
+        "        if type(o) is list and o and type(o[0]) is dict and 'expected' in o[0]:"
         " return o['expected']\n    return x\n",
-        slow=False,
     ),
     Attack(
         "modules of the grader",
@@ -158,7 +159,7 @@ ATTACKS = (
     ),
     Attack(
         "source lines of others",
-        "import linecache\nfor n, v in linecache.cache.items():\n    if n not in ('<set-up>', '<your answer>'): got(n)",
+        "import linecache\nfor n, v in linecache.cache.items():\n    if n not in ('<set-up>', '<your answer>', '<your other cells>'): got(n)",
     ),
 )
 batch = class_of(ATTACKS, jobs=2)
@@ -205,7 +206,6 @@ def test_the_environment_of_a_naive_grader_is_the_teachers(course):
     source = (
         "import os\nif 'CARRYOVER_TOKEN' in os.environ: print('{\"points\": 7}')\ndef covariance(x): return x"
     )
-    assert naive.points(source + "\nimport os\nsys_exit = os._exit", "close") == 0.0  # the last line counts
     assert naive.points(source.replace("7}')", "7}', flush=True); os._exit(0)"), "close") == 7
 
 

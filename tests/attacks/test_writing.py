@@ -71,7 +71,7 @@ ATTACKS = (
         plain="processes",
     ),
     *pair("tmp", ["/tmp", "/dev/shm"], plain="disk", harms=True),
-    *pair("the current folder", [".", "..", "~"], harms=True),
+    *pair("the current folder", [".", "~"], harms=True),
     *pair("the root", ["/", "/dev", "/etc", "/carryover", "/work"], harms=True, found={"sandbox": ROOT}),
     Attack(
         "poison an import",
