@@ -75,7 +75,7 @@ def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | N
     BadInput
         When there is no such exercise.
     AssertionError
-        Under nbgrader alone, when nothing was earned.
+        Under nbgrader alone: when nothing was earned, or when it validates and a case fails.
     """
     known = _known(exercise)
     function = answer or _namespace().get(known["answer"])
@@ -90,7 +90,7 @@ def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | N
     )
     if grading is None:
         return result
-    if not result.points or not (hidden or result):
+    if not result.points or (grading != "autograde" and not result):
         raise AssertionError(str(result))
     return result.points
 

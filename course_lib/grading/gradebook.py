@@ -196,9 +196,8 @@ def table(result: ClassResult, rows: int = ROWS) -> Table:
     everybody = by_student(result)
     made = Table(box=box.SIMPLE_HEAD)
     made.add_column("student", max_width=40, no_wrap=True, overflow="ellipsis")
-    for notebook in worth:
-        made.add_column(f"{short(notebook)} (of {number(worth[notebook])})", justify="right")
-    made.add_column(f"total (of {number(sum(worth.values()))})", justify="right")
+    for name, points in [*((short(one), worth[one]) for one in worth), ("total", sum(worth.values()))]:
+        made.add_column(f"{name} (of {number(points)})", justify="right", min_width=5)
     for student, graded in list(everybody.items())[:rows]:
         points = [number(graded[one].earned) if one in graded else "–" for one in worth]
         total = number(sum(one.earned for one in graded.values()))

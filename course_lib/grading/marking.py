@@ -150,7 +150,8 @@ def _result(
         return ExerciseResult(item.id, item.title, item.points, 0.0, "missing", answer.note, verdicts)
     verdicts = verdicts_on(cases, outcome)
     counted = [verdict for verdict in verdicts if not verdict.visible or not hidden]
-    share = sum(verdict.ok for verdict in counted) / len(counted)
+    lost = not any(verdict.ok for verdict in verdicts if verdict.visible)  # what passes then is luck
+    share = 0.0 if lost else sum(verdict.ok for verdict in counted) / len(counted)
     notes = [answer.note, outcome.stopped and f"stopped: {outcome.stopped}"]
     said = outcome.said if not outcome.begun.error else f"{outcome.said}\n{_words(outcome.begun)}".strip()
     return ExerciseResult(

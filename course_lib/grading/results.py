@@ -22,7 +22,7 @@ class ExerciseResult:
     points : float
         What it is worth.
     earned : float
-        The share of hidden cases that passed, times the points.
+        The share of hidden cases that passed, times the points; nothing when no visible case passed.
     status : str
         ``full``, ``part`` or ``none``; ``waiting``: the stub as it was; ``missing``: no answer cell;
         ``stopped``: a limit was hit, or the program ended itself or sent what it should not.

@@ -127,8 +127,8 @@ ATTACKS = (
         "everything that is collected",
         "import gc\ndef covariance(x):\n    gc.unfreeze()\n    for o in gc.get_objects():\n"
         "        if type(o).__name__ in ('Expectation', 'Case', 'Verdict'): return o.value\n"
-        "        if type(o) is list and o and type(o[0]) is dict and 'expected' in o[0]:"
-        " return o['expected']\n    return x\n",
+        "        if type(o) is list and o and type(o[0]) is dict and 'expected' in o[0]:\n"
+        "            return next(case['expected'] for case in o if case['x'] is x)\n    return x\n",
     ),
     Attack(
         "modules of the grader",

@@ -102,6 +102,8 @@ def test_under_nbgrader_points_are_returned_and_nothing_earned_raises(course, mo
         + "\n_right = covariance\ndef covariance(x):\n    return _right(x) if len(x) < 9 else x"
     )
     assert asked(half, 'check("99.1", hidden=True)') == 1.5
+    assert asked(half) == 1.5
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
     with pytest.raises(AssertionError, match="1 of 2"):
         asked(half)
     assert tally.solved_ids() == set()

@@ -42,6 +42,7 @@ def a_class(course):
     course.submit("error", {1: "def covariance(x):\n    raise KeyError(x.sum())", 2: "def ranks(:"})
     course.submit("ends", {1: "import os\ndef covariance(x):\n    os._exit(0)", 2: right[2]})
     course.submit("loops", {1: "def covariance(x):\n    while True: pass", 2: right[2]})
+    course.submit("lucky", {1: "def covariance(x):\n    return np.cov(x.T) if len(x) in (7, 50) else x"})
     course.submit("talks", {1: "print('hello')\n" + right[1], 2: right[2]})
     return course
 
@@ -54,6 +55,7 @@ def test_everybody_gets_the_points_of_the_hidden_cases(a_class):
         "blank": 0.0,
         "wrong": 2.0,
         "part": 1.5,
+        "lucky": 0.0,
         "error": 0.0,
         "ends": 2.0,
         "loops": 2.0,
@@ -217,4 +219,4 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_gradebook(a_class):
     killed, whole = (rows(a_class.root / name / LEDGER) for name in ("killed", "whole"))
     assert [row for row in killed if row not in whole] == []
     assert killed == whole
-    assert len(rows(a_class.root / "whole" / LEDGER)) == 21
+    assert len(rows(a_class.root / "whole" / LEDGER)) == 22
