@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +82,10 @@ def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | N
     known = _known(exercise)
     function = answer or _namespace().get(known["answer"])
     cases = _hidden_cases(exercise) if hidden else [catalogue.case_of(plain) for plain in known["cases"]]
-    verdicts = tried(function, cases, known["tensors"]) if function else _missing(known["answer"], cases)
-    points = known["points"] * sum(v.ok for v in verdicts) / len(cases)
     grading = os.environ.get("NBGRADER_EXECUTION")
+    with _unheard() if grading else contextlib.nullcontext():
+        verdicts = tried(function, cases, known["tensors"]) if function else _missing(known["answer"], cases)
+    points = known["points"] * sum(v.ok for v in verdicts) / len(cases)
     if grading is None and not hidden:
         tally.note(exercise, bool(verdicts) and all(verdict.ok for verdict in verdicts))
     result = Checked(
@@ -90,6 +93,8 @@ def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | N
     )
     if grading is None:
         return result
+    if not hidden:
+        print(result)  # for the feedback page
     if not result.points or (grading != "autograde" and not result):
         raise AssertionError(str(result))
     return result.points
@@ -115,12 +120,29 @@ def tried(function: Callable[..., Any], cases: Sequence[Case], tensors: str) -> 
         except NotImplementedError:
             return []
         except values.NotPlain as error:
-            verdicts.append(failed(case, f"the result is {error}"))
+            told = f"the result is {error}" if case.visible else "the result is no plain value"
+            verdicts.append(failed(case, told))
         except Exception as error:  # whatever a learner's code raises is a finding, not a failure of ours
-            verdicts.append(failed(case, f"it raised {type(error).__name__}: {error}"))
+            words = f": {error}" if case.visible else ""  # they may hold a hidden case's numbers
+            verdicts.append(failed(case, f"it raised {type(error).__name__}{words}"))
         else:
             verdicts.append(judged(case, result, after))
     return verdicts
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep a warning from costing all points: nbgrader gives none to a cell that wrote to stderr."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)  # what libraries of C write
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _known(exercise: str) -> dict[str, Any]:

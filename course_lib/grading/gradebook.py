@@ -196,8 +196,8 @@ def table(result: ClassResult, rows: int = ROWS) -> Table:
     everybody = by_student(result)
     made = Table(box=box.SIMPLE_HEAD)
     made.add_column("student", max_width=40, no_wrap=True, overflow="ellipsis")
-    for name, points in [*((short(one), worth[one]) for one in worth), ("total", sum(worth.values()))]:
-        made.add_column(f"{name} (of {number(points)})", justify="right", min_width=5)
+    for name, most in [*((short(one), worth[one]) for one in worth), ("total", sum(worth.values()))]:
+        made.add_column(f"{name} (of {number(most)})", justify="right", min_width=5)
     for student, graded in list(everybody.items())[:rows]:
         points = [number(graded[one].earned) if one in graded else "–" for one in worth]
         total = number(sum(one.earned for one in graded.values()))

@@ -87,7 +87,7 @@ class Graded:
 
     def as_json(self) -> str:
         """Return it as text that `from_json` reads; equal results give equal text."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Graded:

@@ -257,7 +257,7 @@ class Job:
         if set(told) == {"number", "result", "arguments"}:
             return Reply(told["result"], told["arguments"])
         if set(told) == {"number", "plain"}:
-            return Reply(error="NotPlain", words=str(told["plain"])[:500])
+            return Reply(error="NotPlain", words=_text(told["plain"])[:500])
         return _error(told)
 
     def finish(self) -> None:
@@ -322,10 +322,15 @@ def _error(told: Any) -> Reply:
         raise Stopped("what came back is no answer")
     kind, words, line = (error.get(key) for key in ("type", "words", "line"))
     return Reply(
-        error=str(kind)[:100] if type(kind) is str else "Exception",
-        words=words[:500] if type(words) is str else "",
+        error=_text(kind)[:100] or "Exception",
+        words=_text(words)[:500],
         line=line if type(line) is int else 0,
     )
+
+
+def _text(value: Any) -> str:
+    """Return a text without half characters, which no file could hold; nothing for what is no text."""
+    return value.encode("utf-8", "replace").decode() if type(value) is str else ""
 
 
 def _family(process: int | None) -> list[int]:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from course_lib.errors import BadInput
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -60,6 +58,8 @@ def read(path: Path) -> Any:
     BadInput
         When it is no notebook.
     """
+    import nbformat  # learners' checks do without it, and it takes seconds
+
     try:
         return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, KeyError, AttributeError, RecursionError) as error:

@@ -265,7 +265,10 @@ def _cell(plain: dict[str, Any]) -> _Cell:
     key = plain.get("id") if isinstance(plain.get("id"), str) else None
     if isinstance(named, str) and not (key and re.match(r"\d\d-", key)):
         key = named
-    return _Cell(key or "", plain.get("cell_type") == "code", source if isinstance(source, str) else "")
+    source = (
+        source.encode("utf-8", "replace").decode() if isinstance(source, str) else ""
+    )  # no half characters
+    return _Cell(key or "", plain.get("cell_type") == "code", source)
 
 
 def _answer(cells: Sequence[_Cell], key: str, function: str) -> tuple[str, str] | None:

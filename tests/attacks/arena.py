@@ -1,4 +1,4 @@
-"""Where attacks are tried: a small course, a class of hostile students among honest ones, and what came of it.
+"""Where attacks are tried: a small course, hostile students among honest ones, what came of it.
 
 An attack is the source of one answer cell. It says that it succeeded by calling `got`, which prints a word
 that the grader hands back, or by an effect that is seen from outside.
@@ -78,6 +78,7 @@ HONEST: Final = """def covariance(x):
 SPREAD: Final = "def spread(x):\n    return float(x.max() - x.min())\n"
 WRONG: Final = "def covariance(x):\n    return x\n"
 PRELUDE: Final = """import ctypes, os, socket, sys, time
+if sys.platform == "linux": ctypes.CDLL(None).prctl(15, b"@MARK@", 0, 0, 0)
 def got(*what):
     os.write(1, ("GOT " + " ".join(map(repr, what)))[:1500].encode("utf-8", "replace") + b"\\n")
 """
@@ -235,7 +236,7 @@ class Course:
         return writes(new_notebook(cells=cells))
 
     def written(self, attack: Attack, submissions: Path, out: Path) -> str:
-        source = PRELUDE + self.filled(attack.source, submissions, out)
+        source = self.filled(PRELUDE + attack.source, submissions, out)
         if "def covariance" not in source and "covariance =" not in source and "def spread" not in source:
             source += "\n" + (WRONG.replace("covariance", "spread") if attack.slow else WRONG)
         key = "99-2-answer" if "def spread" in source else "99-1-answer"

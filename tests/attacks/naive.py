@@ -17,7 +17,7 @@ LIMIT = 0.5
 
 
 def points(source: str, style: str, seconds: float = 20.0) -> float:
-    """Return what a process that runs answer and test together says of itself last; 0 when it says nothing."""
+    """Return what a process that runs answer and test says of itself last; 0 when it says nothing."""
     done = subprocess.run(
         [sys.executable, Path(__file__)],
         input=json.dumps([source, style]),

@@ -91,18 +91,18 @@ LIES = {  # name: (source, style of the naive grader that believes it)
     "not a number": (NP + HEAD + "return np.full((3, 3), np.nan)", "not more"),
     "patched allclose": (NP + "np.allclose = lambda *a, **k: True\n" + HEAD + "return x", "close"),
     "patched builtins": (
-        "import builtins\nbuiltins.bool = builtins.isinstance = lambda *a: True\n" + HEAD + "return None",
-        "equal",
+        "import builtins\nbuiltins.abs = builtins.max = lambda *a: 0\ndef spread(x): return 0.0\n",
+        "difference",
     ),
     "patched json": (
-        "import json\njson.dumps = lambda *a, **k: '{\"points\": 3}'\n" + HEAD + "return None",
-        "equal",
+        "import json\njson.dumps = lambda *a, **k: '{\"points\": 3}'\n" + HEAD + "return x[:3] * 0",
+        "close",
     ),
     "patched print": (
         "import builtins\nsay = print\nbuiltins.print = lambda *a, **k: say('{\"points\": 3}')\n"
         + HEAD
-        + "return None",
-        "equal",
+        + "return x[:3] * 0",
+        "close",
     ),
     "patched check": (
         "check = solved = lambda *a, **k: True\nimport sys\n"
@@ -113,11 +113,13 @@ LIES = {  # name: (source, style of the naive grader that believes it)
     ),
     "the mark by frames": (
         "import sys\n" + HEAD + "\n    f = sys._getframe()\n    while f:\n"
-        "        if 'passes' in f.f_globals: f.f_globals['passes'] = lambda *a: True\n        f = f.f_back\n    return 0",
+        "        if 'passes' in f.f_globals: f.f_globals['passes'] = lambda *a: True\n"
+        "        f = f.f_back\n    return 0",
         "close",
     ),
     "a last word of its own": (
-        "class Last:\n    def __del__(self): print('{\"points\": 3}', flush=True)\nimport sys\nsys.last = Last()\n"
+        "class Last:\n    def __del__(self): print('{\"points\": 3}', flush=True)\nimport sys\n"
+        "sys.last = Last()\n"
         "import atexit\natexit.register(sys.__dict__.pop, 'last')\n" + HEAD + "return x",
         "close",
     ),
@@ -163,7 +165,7 @@ ATTACKS = (
     Attack(
         "honest, patched all over",
         HONEST + "import json, struct, builtins, time\n"
-        "json.loads = struct.unpack = time.sleep = lambda *a, **k: None\n",
+        "time.sleep = builtins.print = struct.Struct = lambda *a, **k: None\n",
         earns=FULL,
     ),
     Attack("honest in half precision", HEAD + NP + "    return np.cov(x.T).astype('f2')"),
@@ -281,16 +283,12 @@ ATTACKS = (
         note="no message",
     ),
     Attack(
-        "JSON of 7 MB",
-        TALK
-        + HEAD
-        + "\n    c.sendall(frame(0, header=b'[' + b'[],' * 2_300_000 + b'0]'))\n    time.sleep(9)",
+        "JSON of many lists",
+        TALK + HEAD + "\n    c.sendall(frame(0, header=b'[' + b'[],' * 200_000 + b'0]'))\n    time.sleep(9)",
     ),
     Attack(
-        "a header of 30 MB",
-        TALK
-        + HEAD
-        + "\n    c.sendall(frame(0, header=b'[' + b'0,' * 15_000_000 + b'0]'))\n    time.sleep(9)",
+        "a header of 10 MB",
+        TALK + HEAD + "\n    c.sendall(frame(0, header=b'[' + b'0,' * 5_000_000 + b'0]'))\n    time.sleep(9)",
     ),
     Attack(
         "an array that is not there",
@@ -375,12 +373,14 @@ ATTACKS = (
     Attack("urgent data", TALK + HEAD + "\n    c.send(b'!', socket.MSG_OOB)\n    time.sleep(9)"),
     Attack(
         "an error of wrong types",
-        TALK + HEAD + "\n    c.sendall(frame(d(error=d(type=[1], words={'t': []}, line='x'))))"
+        TALK + HEAD + "\n    c.sendall(frame(d(number=1, error=d(type=[1], words={'t': []}, line='x'))))"
         "\n    time.sleep(9)",
     ),
     Attack(
         "an error of a forged kind",
-        TALK + HEAD + "\n    c.sendall(frame(d(error=d(type='<script>', words='x' * 10**6, line=10**9))))"
+        TALK
+        + HEAD
+        + "\n    c.sendall(frame(d(number=1, error=d(type='<script>', words='x' * 10**6, line=10**9))))"
         "\n    time.sleep(9)",
     ),
     Attack(
@@ -390,7 +390,8 @@ ATTACKS = (
     Attack(
         "a thread that answers",
         TALK + "import threading\ndef send():\n"
-        "    while True:\n        try: c.sendall(answer(2)); time.sleep(0.01)\n        except OSError: return\n"
+        "    while True:\n        try: c.sendall(answer(2)); time.sleep(0.01)\n"
+        "        except OSError: return\n"
         + HEAD
         + "\n    threading.Thread(target=send, daemon=True).start()\n    return x",
     ),
@@ -437,7 +438,7 @@ BREAKING = {
     "half a character as a kind of error": (
         TALK
         + HEAD
-        + "\n    c.sendall(frame(d(error=d(type='\\ud800', words='', line=1))))\n    time.sleep(9)",
+        + "\n    c.sendall(frame(d(number=1, error=d(type='\\ud800', words='', line=1))))\n    time.sleep(9)",
         "SQLite refuses text with lone surrogates: the whole grading ends",
     ),
 }
@@ -450,7 +451,7 @@ def test_no_answer_breaks_the_marking(course, request, name, tier):
     source, why = BREAKING[name]
     request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     if "HALF" in source:
-        source = source.replace("HALF", "\\ud800".encode().decode("unicode_escape"))
+        source = source.replace("HALF", b"\\ud800".decode("unicode_escape"))
     attack = Attack(name, source)
     batch = course.grade([attack], tier)
     withstood(batch, attack, course.secret, request)

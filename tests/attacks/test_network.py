@@ -33,7 +33,8 @@ ATTACKS = (
     ),
     Attack(
         "TCP by a child with a program of its own",
-        "import subprocess\ncode = '''import socket; s = socket.create_connection((\"127.0.0.1\", @PORT@), 1);"
+        "import subprocess\n"
+        "code = '''import socket; s = socket.create_connection((\"127.0.0.1\", @PORT@), 1);"
         ' s.sendall(b"@MARK@-child"); print("GOT ", s.recv(9), flush=True)\'\'\'\n'
         "subprocess.run([sys.executable, '-ISc', code])",
         without=OPEN,
@@ -75,7 +76,8 @@ ATTACKS = (
     Attack("kernel's cryptography", TRY + "got(socket.socket(38, 5))" + ELSE, plain="network", harms=True),
     Attack(
         "a socket by number of the call",
-        "n = ctypes.CDLL(None).syscall(41 if os.uname().machine == 'x86_64' else 198, 2, 1, 0)\nif n >= 0: got(n)",
+        "n = ctypes.CDLL(None).syscall(41 if os.uname().machine == 'x86_64' else 198, 2, 1, 0)\n"
+        "if n >= 0: got(n)",
         without=("calls",),
         plain="network",
     ),
@@ -98,6 +100,7 @@ class Server:
 
     def __init__(self, course) -> None:
         self.came: list[bytes] = []
+        self.unix = course.unix
         self.sockets = [socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
         self.sockets += [socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)]
         self.sockets[0].bind(("127.0.0.1", 0))
@@ -136,6 +139,7 @@ class Server:
             thread.join()
         for one in self.sockets:
             one.close()
+        self.unix.unlink()
 
 
 @pytest.fixture(scope="module")

@@ -55,14 +55,16 @@ ATTACKS = (
     ),
     Attack(
         "the tree of every process",
-        "for k in ['self', *range(1, 40)]:\n    if os.path.exists(f'/proc/{k}/root@SOLUTIONS@/checks'): got(k)\n",
+        "for k in ['self', *range(1, 40)]:\n"
+        "    if os.path.exists(f'/proc/{k}/root@SOLUTIONS@/checks'): got(k)\n",
         without=OPEN,
         plain="reads",
     ),
     Attack(
         "the folder of every process",
         "for k in range(1, 40):\n    if k != os.getpid():\n"
-        "        try: got(k, os.listdir(f'/proc/{k}/cwd/../../..@SOLUTIONS@'))\n        except OSError: pass\n",
+        "        try: got(k, os.listdir(f'/proc/{k}/cwd/../../..@SOLUTIONS@'))\n"
+        "        except OSError: pass\n",
         plain="processes",
     ),
     Attack(
@@ -92,12 +94,14 @@ ATTACKS = (
     Attack(
         "files of the parent",
         "for k in {os.getppid(), 1, 2} - {os.getpid(), 0}:\n    for n in range(3, 40):\n"
-        "        try: got(k, n, open(f'/proc/{k}/fd/{n}', 'rb', 0).read(100))\n        except OSError: pass\n",
+        "        try: got(k, n, open(f'/proc/{k}/fd/{n}', 'rb', 0).read(100))\n"
+        "        except OSError: pass\n",
     ),
     Attack(
         "commands of processes",
         "for k in range(1, 5000):\n    try: text = open(f'/proc/{k}/cmdline', 'rb').read()\n"
-        "    except OSError: continue\n    if b'pytest' in text or b'solutions' in text: got(k, text[:300])\n",
+        "    except OSError: continue\n"
+        "    if b'pytest' in text or b'solutions' in text: got(k, text[:300])\n",
         plain="processes",
         slow=True,
     ),
@@ -113,6 +117,7 @@ ATTACKS = (
         "checks as a module",
         "sys.path.insert(0, '@SOLUTIONS@/checks')\ntry:\n    import c99\n    got(c99)\n"
         "except (ImportError, OSError) as e: print(type(e))\n",
+        plain="reads",
     ),
     Attack("solution executed", SOLVED, without=OPEN, plain="reads"),
     Attack(
@@ -121,7 +126,8 @@ ATTACKS = (
         "        for v in list(f.f_locals.values()) + list(f.f_globals.values()):\n"
         "            if type(v).__name__ in ('Expectation', 'Case', 'Work', 'Paper'): return v.value\n"
         "            if isinstance(v, dict) and 'expected' in v: return v['expected']\n"
-        "        if 'expected' in f.f_locals: return f.f_locals['expected']\n        f = f.f_back\n    return x\n",
+        "        if 'expected' in f.f_locals: return f.f_locals['expected']\n        f = f.f_back\n"
+        "    return x\n",
     ),
     Attack(
         "everything that is collected",
@@ -132,7 +138,8 @@ ATTACKS = (
     ),
     Attack(
         "modules of the grader",
-        "for m in sys.modules:\n    if m.startswith(('course_lib', 'carryover_checks', 'nbformat', '_pytest')): got(m)",
+        "for m in sys.modules:\n"
+        "    if m.startswith(('course_lib', 'carryover_checks', 'nbformat', '_pytest')): got(m)",
     ),
     Attack(
         "inherited files",
@@ -159,7 +166,8 @@ ATTACKS = (
     ),
     Attack(
         "source lines of others",
-        "import linecache\nfor n, v in linecache.cache.items():\n    if n not in ('<set-up>', '<your answer>', '<your other cells>'): got(n)",
+        "import linecache\nfor n, v in linecache.cache.items():\n"
+        "    if n not in ('<set-up>', '<your answer>', '<your other cells>'): got(n)",
     ),
 )
 batch = class_of(ATTACKS, jobs=2)

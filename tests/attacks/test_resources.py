@@ -140,7 +140,8 @@ ATTACKS = (
     ),
     Attack(
         "many small processes",
-        "for _ in range(90):\n    if os.fork() == 0:\n        time.sleep(9); os._exit(0)\ntime.sleep(0.4)\ngot()",
+        "for _ in range(90):\n    if os.fork() == 0:\n        time.sleep(9); os._exit(0)\n"
+        "time.sleep(0.4)\ngot()",
         note="process limit|OSError|BlockingIOError",
         without=("limits", "watch"),
     ),
@@ -177,7 +178,8 @@ ATTACKS = (
     Attack(
         "a daemon",
         "if os.fork() == 0:\n    os.setsid()\n    if os.fork(): os._exit(0)\n"
-        "    ctypes.CDLL(None).prctl(15, b'@MARK@', 0, 0, 0)\n    os.closerange(0, 64)\n    time.sleep(30); os._exit(0)\n"
+        "    ctypes.CDLL(None).prctl(15, b'@MARK@', 0, 0, 0)\n    os.closerange(0, 64)\n"
+        "    time.sleep(30); os._exit(0)\n"
         "os.wait()\n",
     ),
     Attack(
@@ -190,7 +192,8 @@ ATTACKS = (
         "a daemon that forks on",
         "if os.fork() == 0:\n    os.setsid()\n    os.closerange(0, 64)\n"
         "    ctypes.CDLL(None).prctl(15, b'@MARK@', 0, 0, 0)\n"
-        "    for _ in range(400):\n        if os.fork(): os._exit(0)\n        time.sleep(0.01)\n    os._exit(0)\n",
+        "    for _ in range(400):\n        if os.fork(): os._exit(0)\n        time.sleep(0.01)\n"
+        "    os._exit(0)\n",
     ),
     Attack("time", HEAD + "time.sleep(60)", note="time limit"),
     Attack("time in small pieces", HEAD + "\n    for _ in range(10**9): time.sleep(0.01)", note="time limit"),
@@ -205,7 +208,7 @@ ATTACKS = (
         "a result of a gigabyte",
         HEAD + "import numpy as np; return np.broadcast_to(np.float64(1), (1 << 27,))",
     ),
-    Attack("a result of a million lists", HEAD + "return [[] for _ in range(1_000_000)]"),
+    Attack("a result of many lists", HEAD + "return [[] for _ in range(200_000)]"),
     Attack("a result without end", HEAD + "a = []; a.append(a); return a", note="nested"),
     Attack("a result that grows on", HEAD + "\n    a = []\n    for _ in range(24): a = [a, a]\n    return a"),
 )

@@ -17,7 +17,7 @@ from tests.attacks.arena import (
     withstood,
 )
 
-ROOT = "the root of the sandbox (and /dev, /etc, /carryover in it) is one writable tmpfs for all answers of a worker"
+ROOT = "the root of the sandbox, with /dev and /etc, is one writable tmpfs for all answers of a worker"
 OPEN = ("files", "processes")
 WRITE = (
     "def put(path, text='x = 1'):\n    try:\n        with open(path, 'a') as f: f.write(text)\n"
@@ -41,13 +41,13 @@ ATTACKS = (
     Attack("the solutions", WRITE + "put('@SOLUTIONS@/checks/c99.py', '')", without=OPEN, plain="writes"),
     Attack("a victim", WRITE + "put('@VICTIM@', '')", without=OPEN, plain="writes"),
     Attack(
-        "a neighbour",
+        "write into a neighbour",
         WRITE + "put('@SUBMISSIONS@/000-honest/99_attacks.ipynb', '')",
         without=OPEN,
         plain="writes",
     ),
-    Attack("the ledger", WRITE + "put('@LEDGER@', '')", without=OPEN, plain="writes"),
-    Attack("the home", WRITE + "put('@HOME@/.profile-of-mine', '')", without=OPEN, plain="writes"),
+    Attack("write into the ledger", WRITE + "put('@LEDGER@', '')", without=OPEN, plain="writes"),
+    Attack("write into the home", WRITE + "put('@HOME@/.profile-of-mine', '')", without=OPEN, plain="writes"),
     Attack(
         "packages",
         WRITE + "import numpy\nput(os.path.dirname(numpy.__file__) + '/../zz.pth', '')",
@@ -60,7 +60,8 @@ ATTACKS = (
     Attack("beside the worker", WRITE + "put('/carryover/worker/nothing.py', '')", harms=True),
     Attack(
         "another worker",
-        "try:\n    os.rename('/carryover', '/carryover-@MARK@'); got()\n    os.rename('/carryover-@MARK@', '/carryover')\n"
+        "try:\n    os.rename('/carryover', '/carryover-@MARK@'); got()\n"
+        "    os.rename('/carryover-@MARK@', '/carryover')\n"
         "except OSError as e: print(e)",
         harms=True,
         found=dict.fromkeys(CAGED, ROOT),
@@ -80,7 +81,8 @@ ATTACKS = (
     ),
     Attack(
         "be poisoned",
-        "import colorsys\nif hasattr(colorsys, 'poisoned'):\n    got(colorsys)\n    os.remove('/carryover/colorsys.py')\n",
+        "import colorsys\nif hasattr(colorsys, 'poisoned'):\n    got(colorsys)\n"
+        "    os.remove('/carryover/colorsys.py')\n",
         found={"sandbox": ROOT},
     ),
     Attack(
@@ -108,7 +110,8 @@ ATTACKS = (
     ),
     Attack(
         "be served by a patched worker",
-        "for n in list(sys.modules):\n    if n.startswith('worker') and hasattr(sys.modules[n], 'patched'): got(n)",
+        "for n in list(sys.modules):\n"
+        "    if n.startswith('worker') and hasattr(sys.modules[n], 'patched'): got(n)",
     ),
     Attack(
         "write into memory that is shared with the zygote",

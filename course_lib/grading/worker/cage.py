@@ -21,7 +21,7 @@ LIBC: Final = ctypes.CDLL(None, use_errno=True)  # loaded before any fork
 NEW_NAMESPACES: Final = {"mount": 0x00020000, "user": 0x10000000, "pid": 0x20000000, "ipc": 0x08000000}
 NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
 DUMPABLE, SUBREAPER = 4, 36
-READ_ONLY, NO_SUID, NO_DEVICES, PRIVATE = 1, 2, 4, 0x40000 | 0x4000
+READ_ONLY, NO_SUID, NO_DEVICES, REMOUNT, PRIVATE = 1, 2, 4, 32, 0x40000 | 0x4000
 STUDENT: Final = 1000
 HEADROOM: Final = 512 << 20
 """Bytes of address space for threads' stacks and allocators on top of the memory limit; what is really used
@@ -46,7 +46,11 @@ def own_files(disk: int) -> None:
     try:
         _mount(b"proc", b"/proc", b"proc", NO_SUID | NO_DEVICES, None)
     except OSError:  # where the kernel keeps that for others, no /proc is safer than a foreign one
-        _mount(b"tmpfs", b"/proc", b"tmpfs", READ_ONLY | NO_SUID | NO_DEVICES, b"size=4096")
+        _mount(b"tmpfs", b"/proc", b"tmpfs", NO_SUID | NO_DEVICES, b"size=64k,mode=0755")
+        Path("/proc/self").mkdir()
+        Path("/proc/self/exe").symlink_to(os.path.realpath(sys.executable))  # TensorFlow aborts without these
+        Path("/proc/self/cmdline").write_bytes(b"python\0answer\0")
+        _mount(b"tmpfs", b"/proc", None, REMOUNT | READ_ONLY | NO_SUID | NO_DEVICES, None)
     os.chdir("/tmp")
 
 
