@@ -260,7 +260,7 @@ class Course:
 
         def hand_in(student: str, text: str) -> None:
             (submissions / student).mkdir()
-            (submissions / student / f"{STEM}.ipynb").write_text(text)
+            (submissions / student / f"{STEM}.ipynb").write_bytes(text.encode("utf-8", "backslashreplace"))
 
         honest = self.notebook(("99-1-answer", HONEST + f"# {self.secret}\n"))
         hand_in("000-honest", honest)

@@ -9,6 +9,7 @@ import pytest
 from tests.attacks.arena import (
     TAKEN,
     Attack,
+    caged,
     class_of,
     each,
     said,
@@ -52,7 +53,7 @@ ATTACKS = (
         "memory shared between forks",
         "import mmap\nm = mmap.mmap(-1, 400 << 20)\n"
         "for k in range(0, len(m), 4096): m[k] = 1\ntime.sleep(0.3)\ngot(len(m))",
-        without=("limits", "watch"),
+        without=("limits", "watch", "calls"),
     ),
     Attack(
         "memory of many small processes",
@@ -241,13 +242,10 @@ def test_it_succeeds_without_the_defence(weak, attack):
 
 
 def test_output_goes_on_without_the_watch(course):
-    writing = Attack(
-        "output", "block = b'x' * (1 << 20)\nfor _ in range(20): os.write(1, block)\n" + HEAD + "print('x')"
-    )
-    told = succeeds(course, [Attack("output", writing.source, without=("watch",))])["output"].by_name[
-        "output"
-    ]
-    assert "output limit" not in told.results[0].note
+    source = "os.write(1, b'x' * (1 << 20))\nos.write(1, b'x' * 9999)\n" + HEAD + "time.sleep(0.3); return x"
+    seen, unseen = Attack("seen", source, note="output limit"), Attack("unseen", source, without=("watch",))
+    assert "output limit" in course.grade([seen], caged()).of(seen).results[0].note
+    assert "output limit" not in succeeds(course, [unseen])["unseen"].of(unseen).results[0].note
 
 
 def test_a_daemon_of_a_naive_grader_lives_on(course):
