@@ -76,7 +76,7 @@ ATTACKS = (
 )
 
 
-batch = class_of(ATTACKS, jobs=6)
+batch = class_of(ATTACKS, jobs=8)
 
 
 @each(ATTACKS)
@@ -112,4 +112,4 @@ def test_a_naive_grader_hangs():
     program = Path(__file__).with_name("naive.py")
     told = json.dumps(["def covariance(x):\n    while True: pass", "close"])
     with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run([sys.executable, program], input=told, text=True, capture_output=True, timeout=3)
+        subprocess.run([sys.executable, program], input=told, text=True, capture_output=True, timeout=2)

@@ -246,7 +246,7 @@ ATTACKS = (
         harms=True,
     ),
 )
-batch = class_of(ATTACKS)
+batch = class_of(ATTACKS, jobs=2)
 
 
 @each(ATTACKS)

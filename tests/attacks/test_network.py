@@ -149,7 +149,7 @@ def server(course):
     made.close()
 
 
-batch = class_of(ATTACKS)
+batch = class_of(ATTACKS, jobs=2)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -162,7 +162,9 @@ ATTACKS = (
         "import threading\nthreading.stack_size(65536)\n"
         "for _ in range(200): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
         "time.sleep(0.3)\ngot()",
-        found=where(THREADS, *CAGED, "plain") if os.getuid() == 0 else where(THREADS, "plain"),
+        found=where(THREADS, *CAGED, "plain")
+        if os.getuid() == 0
+        else where(THREADS, "sandbox, cold", "plain"),
     ),
     Attack(
         "output",
@@ -213,7 +215,7 @@ ATTACKS = (
     Attack("a result without end", HEAD + "a = []; a.append(a); return a", note="nested"),
     Attack("a result that grows on", HEAD + "\n    a = []\n    for _ in range(24): a = [a, a]\n    return a"),
 )
-batch = class_of(ATTACKS, jobs=4)
+batch = class_of(ATTACKS, jobs=6)
 
 
 @each(ATTACKS)
