@@ -176,6 +176,8 @@ def _array_differs(expected: np.ndarray, found: Any, how: How, options: dict[str
 
 def _numbers_differ(expected: np.ndarray, found: np.ndarray, options: dict[str, Any], at: str) -> str:
     """Compare numbers; NaN and infinities must sit where they are expected."""
+    if found.dtype == object:
+        return f"a number that fits 64 bits was expected{at}"
     wide = np.result_type(expected.dtype, found.dtype, np.float64)
     a, b = expected.astype(wide), found.astype(wide)
     finite = np.isfinite(a)

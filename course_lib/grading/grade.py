@@ -19,7 +19,7 @@ from course_lib.grading.attempt import Outcome, Work, attempt_all
 from course_lib.grading.ledger import Ledger
 from course_lib.grading.marking import Paper, marked, seed_of, works
 from course_lib.grading.results import ClassResult
-from course_lib.grading.sandbox import Sandbox, Tier, probe
+from course_lib.grading.sandbox import Sandbox, Tier, probe, shown
 from course_lib.grading.slot import Slot, Trouble
 from course_lib.grading.submission import Submission
 from course_lib.runner.plan import DEPENDED_ON
@@ -99,6 +99,7 @@ def grade(
     """
     folder = solutions or catalogue.solutions_folder()
     sandbox = probe(tier)
+    _out_of_sight(sandbox, folder, submissions, out)
     hidden = sandbox.tier != "plain" or allow_unsafe
     with only_one(out, "course grade", "--out"), Ledger(out / LEDGER) as ledger:
         class_seed = int(ledger.setting("seed", str(secrets.randbits(63))) if seed is None else seed)
@@ -116,6 +117,17 @@ def grade(
                 ledger.keep(task.key, result)
                 bar.update()
         return ClassResult(ledger.all(), str(sandbox))
+
+
+def _out_of_sight(sandbox: Sandbox, *places: Path) -> None:
+    """Refuse to grade from where a sandbox lets submissions read."""
+    seen = [] if sandbox.tier == "plain" else shown()
+    for place in places:
+        if any(place.resolve().is_relative_to(folder.resolve()) for folder in seen):
+            raise CourseError(
+                f"{place} lies in a folder that the sandbox shows to submissions, as it does all of Python.",
+                "Move solutions, submissions and gradebook out of it, for instance to your home.",
+            )
 
 
 def _todo(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from course_lib.grading.source import Item
 from course_lib.grading.submission import Answer, Submission, definitions
 
 WAITING = "it waits for its code"
+TELLING = re.compile(r" came$|too many| at \[")
 
 
 @dataclass(frozen=True)
@@ -194,9 +197,21 @@ def _verdict(case: Case, place: int, outcome: Outcome) -> Verdict:
         return failed(
             case, f"the result is {reply.words}" if case.visible else "the result is no plain value"
         )
-    if reply.error:  # the words of an error may hold a hidden case's numbers
-        return failed(case, f"it raised {_words(reply) if case.visible else reply.error}")
-    return judged(case, reply.result, reply.arguments)
+    if reply.error:
+        return failed(case, f"it raised {_words(reply) if case.visible else _named(reply.error)}")
+    verdict = judged(case, reply.result, reply.arguments)
+    return verdict if case.visible or verdict.ok else failed(case, _kept_back(verdict.problem))
+
+
+def _named(error: str) -> str:
+    """Return the name of an error that a hidden case raised; one of the answer's own could carry numbers."""
+    known = isinstance(getattr(builtins, error, None), type) or error in ("LinAlgError", "AxisError")
+    return error if known else "an error of its own kind"
+
+
+def _kept_back(problem: str) -> str:
+    """Return what is told of a hidden case: not what came, which could be made to carry its numbers."""
+    return "something of another kind was expected" if TELLING.search(problem) else problem
 
 
 def _words(reply: Reply) -> str:

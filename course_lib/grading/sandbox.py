@@ -132,11 +132,22 @@ class Sandbox:
             told += ["--bind", "/", "/"]
         else:
             told += _system_binds()
-        told += ["--dev", "/dev", "--proc", "/proc"]
+        told += ["--dev", "/dev", "--proc", "/proc", "--as-pid-1"]
         for folder in ("/dev/shm", "/tmp") if self.defences.files else ("/dev/shm",):
             told += ["--size", str(DISK), "--tmpfs", folder]
         told += ["--ro-bind", str(WORKER), f"{PLACE}/worker", "--chdir", "/tmp"]
+        if self.defences.files:  # what bubblewrap made itself is memory that all answers would share
+            told += ["--dev-bind", "/dev/null", "/dev/zero", "--remount-ro", "/dev", "--remount-ro", "/"]
+        if (
+            not self.nested
+        ):  # nested, each answer gets another /proc; entering its namespaces writes to this one
+            told += ["--remount-ro", "/proc"]
         return told
+
+
+def shown() -> list[Path]:
+    """Return the folders that a sandbox shows to submissions."""
+    return [Path(folder) for folder in (*SYSTEM, *_pythons())]
 
 
 def _system_binds() -> list[str]:

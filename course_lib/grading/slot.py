@@ -27,6 +27,7 @@ from course_lib.grading.worker.values import NotPlain
 
 STARTING: Final = 120.0  # seconds for a worker to import the libraries
 KEPT: Final = 2000  # bytes of what an answer prints
+GRACE: Final = 1.0  # seconds after the deadline
 BREATH: Final = 0.02  # seconds between two looks of the watch
 
 
@@ -106,6 +107,8 @@ class Slot:
         if self.process is not None:
             for one in _family(self.process.pid):
                 _kill(one)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)  # bubblewrap ends after what it started, and clears it away
             self.process.kill()
             self.process.wait()
             if self.process.stderr:
@@ -306,12 +309,14 @@ class Job:
         """Return the limit that is exceeded now; empty for none."""
         if self.printed > self.limits.output:
             return "output limit"
+        if time.monotonic() > self.deadline + GRACE:  # whatever keeps the one who asks
+            return "time limit"
         added = [one for one in self.slot.running() if one not in self.slot.own]
-        if len(added) > self.limits.processes:
+        if len(added) > self.limits.processes or sum(map(_threads, added)) > 2 * self.limits.processes:
             return "process limit"
         grown = sum(max(0, _resident(one) - self.slot.base) for one in added)
         if len(added) > 3 and grown <= self.limits.memory:  # many small ones hide below the base
-            grown = sum(_unshared(one) for one in added)
+            grown = sum(map(_share, added))
         return "memory limit" if grown > self.limits.memory else ""
 
 
@@ -361,9 +366,17 @@ def _resident(process: int) -> int:
     return 0
 
 
-def _unshared(process: int) -> int:
+def _share(process: int) -> int:
+    """Return a process's memory, what it shares divided by how many share it."""
     with contextlib.suppress(psutil.Error, OSError):
-        return int(psutil.Process(process).memory_full_info().uss)
+        told = psutil.Process(process).memory_full_info()
+        return int(getattr(told, "pss", told.uss))
+    return 0
+
+
+def _threads(process: int) -> int:
+    with contextlib.suppress(psutil.Error, OSError):
+        return int(psutil.Process(process).num_threads())
     return 0
 
 

@@ -19,9 +19,12 @@ from course_lib.grading.worker.run import ANSWER
 
 MAX_FILE: Final = 20 << 20
 MAX_CELLS: Final = 2000
+MAX_SOURCE: Final = 100_000  # characters of a cell: to parse one takes a thousand times its memory
+MAX_TEXT: Final = 1_000_000  # characters of all cells
 ENCODINGS: Final = ("utf-8-sig", "gb18030", "cp1252")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
+STUB = re.compile(r"^[ \t]*raise NotImplementedError\(", re.MULTILINE)
 
 
 class Unreadable(Exception):
@@ -242,7 +245,10 @@ def _cells(data: bytes) -> list[_Cell]:
         )
     if not isinstance(found, list):
         raise Unreadable("it has no cells")
-    return [_cell(one) for one in found[:MAX_CELLS] if isinstance(one, dict)]
+    cells = [_cell(one) for one in found[:MAX_CELLS] if isinstance(one, dict)]
+    if sum(len(cell.source) for cell in cells if cell.code) > MAX_TEXT:
+        raise Unreadable(f"its code has more than {MAX_TEXT:,} characters")
+    return cells
 
 
 def _text(data: bytes) -> str:
@@ -273,7 +279,7 @@ def _cell(plain: dict[str, Any]) -> _Cell:
 
 def _answer(cells: Sequence[_Cell], key: str, function: str) -> tuple[str, str] | None:
     """Return the source of an answer and how it was found: the last one that is more than a stub."""
-    defines = re.compile(rf"^\s*(async\s+)?def\s+{re.escape(function)}\s*\(", re.MULTILINE)
+    defines = re.compile(rf"^[ \t]*(async[ \t]+)?def[ \t]+{re.escape(function)}[ \t]*\(", re.MULTILINE)
     named = [cell for cell in cells if cell.key == key]
     ranked = [
         ("", [cell for cell in named if cell.code and defines.search(cell.source)]),
@@ -288,11 +294,7 @@ def _answer(cells: Sequence[_Cell], key: str, function: str) -> tuple[str, str] 
         ("", named),
     ]
     for note, group in ranked:
-        written = [
-            cell
-            for cell in group
-            if not re.search(r"^\s*raise NotImplementedError\(", cell.source, re.MULTILINE)
-        ]
+        written = [cell for cell in group if not STUB.search(cell.source)]
         if written or (group and group is ranked[-1][1]):
             several = "there were several; the last one counts" if len(written) > 1 else ""
             return (written or group)[-1].source, "; ".join(part for part in (note, several) if part)
@@ -309,6 +311,8 @@ def definitions(source: str, imports_only: bool = False) -> str:
     'import numpy as np\ndef f(x):\n    return x'
     """
     source, _ = without_magics(source)
+    if len(source) > MAX_SOURCE:
+        return ""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -316,16 +320,24 @@ def definitions(source: str, imports_only: bool = False) -> str:
     kept: tuple[type[ast.stmt], ...] = (ast.Import, ast.ImportFrom)
     if not imports_only:
         kept += (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    parts = [
-        ast.get_source_segment(source, node) or ""
-        for node in tree.body
-        if isinstance(node, kept) and not _ours(node)
-    ]
-    return "\n".join(part for part in parts if part)
+    lines = source.encode().splitlines(keepends=True)  # places in a tree are counted in bytes
+    parts = [_segment(lines, node) for node in tree.body if isinstance(node, kept) and not _ours(node)]
+    return "\n".join(parts)
+
+
+def _segment(lines: Sequence[bytes], node: ast.stmt) -> str:
+    """Return the text of a statement, decorators and all."""
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    inside = list(lines[first - 1 : node.end_lineno])
+    inside[-1] = inside[-1][: node.end_col_offset]
+    inside[0] = inside[0][node.col_offset :]
+    return b"".join(inside).decode()
 
 
 def without_magics(source: str) -> tuple[str, str]:
     """Return code without the lines that only a notebook understands, and a note when there were any."""
+    if len(source) > MAX_SOURCE:
+        return source[:0], f"a cell of more than {MAX_SOURCE:,} characters is not read"
     try:
         ast.parse(source)
     except SyntaxError:

@@ -80,8 +80,8 @@ batch = class_of(ATTACKS, jobs=8)
 
 
 @each(ATTACKS)
-def test_an_end_gains_nothing(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_an_end_gains_nothing(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

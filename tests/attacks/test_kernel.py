@@ -20,7 +20,6 @@ CALL = (
     "    print(a[0], r, ctypes.get_errno())\n"
     "    return r\n"
 )
-SETTINGS = "a grader that is root maps it to the student: /proc/sys is then the student's to write"
 NEW_USER, NEW_NET, NEW_MOUNT, NEW_PID = 0x10000000, 0x40000000, 0x20000, 0x20000000
 
 
@@ -230,7 +229,6 @@ ATTACKS = (
         "for n in ('kernel/core_pattern', 'vm/drop_caches', 'kernel/modprobe'):\n"
         "    try: got(os.open('/proc/sys/' + n, os.O_WRONLY))\n    except OSError: pass\n",
         harms=True,
-        found={"sandbox, cold": SETTINGS} if os.getuid() == 0 else {},
     ),
     Attack(
         "control groups",
@@ -250,8 +248,8 @@ batch = class_of(ATTACKS, jobs=2)
 
 
 @each(ATTACKS)
-def test_the_kernel_refuses(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_the_kernel_refuses(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

@@ -406,8 +406,8 @@ batch = class_of(ATTACKS, jobs=6, cold_neighbours=12)
 
 
 @each(ATTACKS)
-def test_a_lie_gains_nothing(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_a_lie_gains_nothing(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()
@@ -429,49 +429,33 @@ def test_a_naive_grader_still_fails_a_wrong_answer():
 
 # What the grader itself must survive: an answer that breaks marking or the ledger would end the whole batch.
 BREAKING = {
-    "an integer of 40 digits": (
-        "def spread(x): return 10**40\n",
-        "a huge integer is an array of objects to NumPy",
-    ),
-    "half a character in an error": (
-        HEAD + "raise ValueError('\\ud800')",
-        "",
-    ),
-    "half a character in the source": (
-        "name = 'HALF'\n" + HEAD + "return x",
-        "",
-    ),
+    "an integer of 40 digits": ("def spread(x): return 10**40\n"),
+    "half a character in an error": (HEAD + "raise ValueError('\\ud800')"),
+    "half a character in the source": ("name = 'HALF'\n" + HEAD + "return x"),
     "half a character as a kind of error": (
         TALK
         + HEAD
-        + "\n    c.sendall(frame(d(number=1, error=d(type='\\ud800', words='', line=1))))\n    time.sleep(9)",
-        "",
+        + "\n    c.sendall(frame(d(number=1, error=d(type='\\ud800', words='', line=1))))\n    time.sleep(9)"
     ),
 }
 
 
 @pytest.mark.parametrize("tier", CAGED)
 @pytest.mark.parametrize("name", BREAKING)
-def test_no_answer_breaks_the_marking(course, request, name, tier):
+def test_no_answer_breaks_the_marking(course, name, tier):
     offered(tier)
-    source, why = BREAKING[name]
-    if why:
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+    source = BREAKING[name]
     if "HALF" in source:
         source = source.replace("HALF", b"\\ud800".decode("unicode_escape"))
     attack = Attack(name, source)
     batch = course.grade([attack], tier)
-    withstood(batch, attack, course.secret, request)
+    withstood(batch, attack, course.secret)
     unharmed(batch)
 
 
-LATE = "recv waits for what is not in line, and the watch has no eye on the deadline"
-
-
 @pytest.mark.parametrize("tier", CAGED)
-def test_urgent_data_does_not_stop_the_clock(course, request, tier):
+def test_urgent_data_does_not_stop_the_clock(course, tier):
     offered(tier)
-    request.applymarker(pytest.mark.xfail(reason=LATE, strict=True))
     urgent = Attack("urgent", TALK + "c.send(b'!', socket.MSG_OOB)\ntime.sleep(5)\nos._exit(0)\n")
     batch = course.grade([urgent], tier)
     unharmed(batch)
@@ -504,19 +488,12 @@ def test_a_trickle_does_not_stop_the_clock():
 # Hidden inputs in what the grader says of hidden cases: the student writes what the grader then repeats.
 SIGN = "def sign(x): return ''.join(str(int(abs(v) * 1000)) for v in x.ravel()[:3])\n"
 TOLD = {
-    "words of an error": (SIGN + HEAD + "raise ValueError('Z' + sign(x))", ""),
-    "words of a plain refusal": (
-        SIGN + HEAD + "return type('Z' + sign(x), (), {})()",
-        "",
-    ),
-    "name of an error": (
-        SIGN + HEAD + "raise type('Z' + sign(x), (Exception,), {})",
-        "the name of an exception class is repeated for hidden cases",
-    ),
-    "length of a list": (SIGN + HEAD + "return [0] * int(abs(x[0, 0]) * 1000)", ""),
+    "words of an error": (SIGN + HEAD + "raise ValueError('Z' + sign(x))"),
+    "words of a plain refusal": SIGN + HEAD + "return type('Z' + sign(x), (), {})()",
+    "name of an error": (SIGN + HEAD + "raise type('Z' + sign(x), (Exception,), {})"),
+    "length of a list": (SIGN + HEAD + "return [0] * int(abs(x[0, 0]) * 1000)"),
     "shape of an array": (
-        SIGN + NP + HEAD + "return np.zeros((0, *(int(abs(v) * 1000) for v in x.ravel()[:3])))",
-        "the shape of what came is repeated for hidden cases",
+        SIGN + NP + HEAD + "return np.zeros((0, *(int(abs(v) * 1000) for v in x.ravel()[:3])))"
     ),
 }
 
@@ -532,10 +509,8 @@ def hidden_signs(course, student):
 
 
 @pytest.mark.parametrize("name", TOLD)
-def test_hidden_inputs_do_not_come_back_in_words(course, request, name):
-    source, why = TOLD[name]
-    if why:
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+def test_hidden_inputs_do_not_come_back_in_words(course, name):
+    source = TOLD[name]
     graded = course.submit(source, caged())
     told = replace_answers(graded)
     for signs in hidden_signs(course, graded.student):

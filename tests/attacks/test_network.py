@@ -54,13 +54,13 @@ ATTACKS = (
         TRY
         + "s = socket.socket(1); s.connect('\\0@MARK@'); s.sendall(b'@MARK@-abstract'); got(s.recv(9))"
         + ELSE,
-        without=("network",),
+        without=OPEN,
         plain="network",
     ),
     Attack(
         "a socket file of the host",
         TRY + "s = socket.socket(1); s.connect('@UNIX@'); s.sendall(b'@MARK@-unix'); got(s.recv(9))" + ELSE,
-        without=("files", "processes"),
+        without=("files", "processes", "calls"),
         plain="network",
     ),
     Attack(
@@ -158,8 +158,8 @@ def listening(server):
 
 
 @each(ATTACKS)
-def test_nobody_is_reached(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_nobody_is_reached(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

@@ -89,7 +89,6 @@ ATTACKS = (
         "try:\n    for k in {os.getppid(), 1, 2} - {os.getpid(), 0}:\n"
         "        with open(f'/proc/{k}/mem', 'rb', 0) as f: got(k)\nexcept OSError as e: print(e)\n",
         plain="processes",
-        found={"sandbox, cold": "bubblewrap's own process 1 is in view and its memory can be written"},
     ),
     Attack(
         "files of the parent",
@@ -174,8 +173,8 @@ batch = class_of(ATTACKS, jobs=2)
 
 
 @each(ATTACKS)
-def test_looking_about_finds_nothing(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_looking_about_finds_nothing(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

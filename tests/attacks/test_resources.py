@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.attacks.arena import (
@@ -21,13 +19,6 @@ from tests.attacks.arena import (
 
 HEAD = "def covariance(x):\n    "
 CAGED = ("sandbox", "sandbox, cold")
-UNSEEN = "memory that no process is charged with is neither limited nor watched"
-ROOT_DISK = "the root of the sandbox is a writable tmpfs without a size"
-THREADS = "threads are limited for ordinary users only (RLIMIT_NPROC), and the watch counts processes"
-
-
-def where(reason, *tiers):
-    return dict.fromkeys(tiers, reason)
 
 
 # Every bomb here stops by itself far below what would hurt this machine.
@@ -84,7 +75,6 @@ ATTACKS = (
         "    m.madvise(mmap.MADV_DONTNEED, k, len(block))\ntime.sleep(0.2)\ngot(len(m))",
         plain="kernel memory",
         slow=True,
-        found=where(UNSEEN, *CAGED),
     ),
     Attack(
         "page tables",
@@ -97,7 +87,6 @@ ATTACKS = (
         "for k in range(0, size, 2 << 20): ctypes.c_ubyte.from_address(at + k).value\ngot(size)",
         plain="kernel memory",
         slow=True,
-        found=where(UNSEEN, *CAGED),
     ),
     Attack(
         "buffers of sockets",
@@ -113,14 +102,12 @@ ATTACKS = (
         "if held > 100 << 20: got(held)",
         plain="kernel memory",
         slow=True,
-        found=where(UNSEEN, *CAGED),
     ),
     Attack(
         "memory as files of the root",
         "for k in range(5):\n    with open(f'/@MARK@-{k}', 'wb') as f:\n"
         "        for _ in range(30): f.write(bytes(1 << 20))\ngot()",
         harms=True,
-        found=where(ROOT_DISK, *CAGED),
     ),
     Attack(
         "disk",
@@ -162,9 +149,6 @@ ATTACKS = (
         "import threading\nthreading.stack_size(65536)\n"
         "for _ in range(200): threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n"
         "time.sleep(0.3)\ngot()",
-        found=where(THREADS, *CAGED, "plain")
-        if os.getuid() == 0
-        else where(THREADS, "sandbox, cold", "plain"),
     ),
     Attack(
         "output",
@@ -219,8 +203,8 @@ batch = class_of(ATTACKS, jobs=6)
 
 
 @each(ATTACKS)
-def test_taking_too_much_gains_nothing(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_taking_too_much_gains_nothing(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.attacks.arena import (
-    CAGED,
     TAKEN,
     Attack,
     class_of,
@@ -17,7 +16,6 @@ from tests.attacks.arena import (
     withstood,
 )
 
-ROOT = "the root of the sandbox, with /dev and /etc, is one writable tmpfs for all answers of a worker"
 OPEN = ("files", "processes")
 WRITE = (
     "def put(path, text='x = 1'):\n    try:\n        with open(path, 'a') as f: f.write(text)\n"
@@ -64,7 +62,6 @@ ATTACKS = (
         "    os.rename('/carryover-@MARK@', '/carryover')\n"
         "except OSError as e: print(e)",
         harms=True,
-        found=dict.fromkeys(CAGED, ROOT),
     ),
     Attack(
         "memory of the parent",
@@ -73,7 +70,7 @@ ATTACKS = (
     ),
     *pair("tmp", ["/tmp", "/dev/shm"], plain="disk", harms=True),
     *pair("the current folder", [".", "~"], harms=True),
-    *pair("the root", ["/", "/dev", "/etc", "/carryover", "/work"], harms=True, found={"sandbox": ROOT}),
+    *pair("the root", ["/", "/dev", "/etc", "/carryover", "/work"], harms=True),
     Attack(
         "poison an import",
         "try: open('/carryover/colorsys.py', 'w').write('poisoned = True')\nexcept OSError: pass\n",
@@ -83,14 +80,12 @@ ATTACKS = (
         "be poisoned",
         "import colorsys\nif hasattr(colorsys, 'poisoned'):\n    got(colorsys)\n"
         "    os.remove('/carryover/colorsys.py')\n",
-        found={"sandbox": ROOT},
     ),
     Attack(
         "preload a library",
         "try: open('/etc/ld.so.preload', 'w').write('/nothing.so'); got()\nexcept OSError: pass\n"
         "try: os.remove('/etc/ld.so.preload')\nexcept OSError: pass",
         harms=True,
-        found=dict.fromkeys(CAGED, ROOT),
     ),
     Attack(
         "patch NumPy for all",
@@ -128,8 +123,8 @@ batch = class_of(ATTACKS)
 
 
 @each(ATTACKS)
-def test_writing_changes_nothing(batch, attack, course, request):
-    withstood(batch, attack, course.secret, request)
+def test_writing_changes_nothing(batch, attack, course):
+    withstood(batch, attack, course.secret)
 
 
 @tiers()

@@ -129,10 +129,10 @@ def test_a_missing_answer_is_marked(course):
 
 def test_helpers_of_other_cells_come_along_without_what_those_cells_do(course):
     notebook = course.notebook({1: "def covariance(x):\n    return helper(x)"})
-    own = "import math\n%matplotlib\nprint(1)\ndef helper(x):\n    return np.cov(x.T)\nimport course_lib"
+    own = "import math\n%matplotlib\nprint(1)\n@cache\ndef helper(x):\n    return 3; y = 1\nimport course_lib"
     notebook.cells.insert(2, nbformat.v4.new_code_cell(own))
     cells = read(course, course.submit("ada", notebook=notebook)).answers["99.1"].cells
-    assert ("<your other cells>", "import math\ndef helper(x):\n    return np.cov(x.T)", True) in cells
+    assert ("<your other cells>", "import math\n@cache\ndef helper(x):\n    return 3; y = 1", True) in cells
     assert not any("print" in text or "course_lib" in text for _, text, _ in cells)
 
 

@@ -26,6 +26,9 @@ STUDENT: Final = 1000
 HEADROOM: Final = 512 << 20
 """Bytes of address space for threads' stacks and allocators on top of the memory limit; what is really used
 is watched from outside."""
+PAGES: Final = 4 << 30
+"""Bytes of address space on top of the memory limit: even tables of pages that hold nothing take memory."""
+HELD: Final = ("VmSize", "VmData")
 
 
 def unshare() -> None:
@@ -44,7 +47,7 @@ def own_files(disk: int) -> None:
         options = f"size={disk},nr_inodes=4096,mode=0700".encode()
         _mount(b"tmpfs", place, b"tmpfs", NO_SUID | NO_DEVICES, options)
     try:
-        _mount(b"proc", b"/proc", b"proc", NO_SUID | NO_DEVICES, None)
+        _mount(b"proc", b"/proc", b"proc", READ_ONLY | NO_SUID | NO_DEVICES, None)
     except OSError:  # where the kernel keeps that for others, no /proc is safer than a foreign one
         _mount(b"tmpfs", b"/proc", b"tmpfs", NO_SUID | NO_DEVICES, b"size=64k,mode=0755")
         Path("/proc/self").mkdir()
@@ -54,14 +57,16 @@ def own_files(disk: int) -> None:
     os.chdir("/tmp")
 
 
-def limit(seconds: float, memory: int, processes: int, disk: int, base: int) -> None:
-    """Set the kernel's limits on this process and its children; `base` bytes of memory were there before."""
+def limit(seconds: float, memory: int, processes: int, disk: int, base: tuple[int, int]) -> None:
+    """Set the kernel's limits on this process and its children; `base` is what `held` said before."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, int(seconds) + 2)
     _limit(resource.RLIMIT_FSIZE, disk)
     _limit(resource.RLIMIT_NOFILE, 256)
     if sys.platform == "linux":
-        _limit(resource.RLIMIT_DATA, base + memory + HEADROOM)
+        size, data = base
+        _limit(resource.RLIMIT_AS, size + memory + PAGES)
+        _limit(resource.RLIMIT_DATA, data + memory + HEADROOM)
         if processes:
             _limit(resource.RLIMIT_NPROC, processes)
 
@@ -125,6 +130,8 @@ DENIED: Final = {
     "init_module": (175, 105),
     "finit_module": (313, 273),
     "delete_module": (176, 106),
+    "socket": (41, 198),  # no network, and no memory in the buffers of one's own
+    "socketpair": (53, 199),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
@@ -147,11 +154,12 @@ DENIED: Final = {
     "personality": (135, 92),
 }
 MACHINES: Final = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
+CLONE, CLONE3, MMAP = (56, 220), (435, 435), (9, 222)
+SHARED, ANONYMOUS = 0x01, 0x20
 CLONE_NEW_ANY = 0x7E020080
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # where the kernel's description of a call has them
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, FOURTH_ARGUMENT = 0, 4, 16, 40  # where a call's description has them
 X32 = 0x40000000
 
 
@@ -178,19 +186,20 @@ def filter_program(machine: str) -> bytes | None:
     for number in denied:
         program += [_step(EQUAL, int(number or 0), 0, 1), _step(RETURN, REFUSE | errno.EPERM)]
     program += [
-        _step(EQUAL, CLONE3[column], 0, 1),
+        _step(
+            EQUAL, CLONE3[column], 0, 1
+        ),  # its flags cannot be read from here; the C library then takes clone
         _step(RETURN, REFUSE | errno.ENOSYS),
-    ]  # its flags are unreadable
-    program += [
-        _step(EQUAL, CLONE[column], 0, 4),
+        _step(EQUAL, MMAP[column], 0, 5),
+        _step(LOAD, FOURTH_ARGUMENT),
+        _step(ANY_BIT, ANONYMOUS, 0, 2),
+        _step(ANY_BIT, SHARED, 0, 1),  # shared memory without a file: no limit counts what it holds
+        _step(RETURN, REFUSE | errno.ENOMEM),
+        _step(RETURN, ALLOW),
+        _step(EQUAL, CLONE[column], 0, 3),
         _step(LOAD, FIRST_ARGUMENT),
         _step(ANY_BIT, CLONE_NEW_ANY, 0, 1),
         _step(RETURN, REFUSE | errno.EPERM),
-        _step(RETURN, ALLOW),
-        _step(EQUAL, SOCKET[column], 0, 3),
-        _step(LOAD, FIRST_ARGUMENT),
-        _step(EQUAL, 1, 1, 0),  # AF_UNIX, for pairs within the process
-        _step(RETURN, REFUSE | errno.EACCES),
         _step(RETURN, ALLOW),
     ]
     return b"".join(program)
@@ -225,13 +234,16 @@ def _limit(what: int, value: int) -> None:
         resource.setrlimit(what, (value, value))
 
 
-def data_bytes() -> int:
-    """Return what this process has of the memory that RLIMIT_DATA counts; 0 where that is not told."""
+def held() -> tuple[int, int]:
+    """Return this process's bytes of address space and of data, as the kernel's limits count them."""
     status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else ():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    lines = status.read_text().splitlines() if status.exists() else []
+    told = {
+        name: int(rest.split()[0]) * 1024
+        for name, _, rest in (x.partition(":") for x in lines)
+        if name in HELD
+    }
+    return told.get(HELD[0], 0), told.get(HELD[1], 0)
 
 
 def _checked(result: int, what: str) -> None:

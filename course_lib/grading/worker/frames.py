@@ -12,6 +12,7 @@ from . import values
 
 _LENGTH = struct.Struct("<I")
 _CHUNK = 1 << 20
+_BREATH = 0.005  # seconds
 _PATIENTLY, _AT_ONCE = 0, getattr(socket, "MSG_DONTWAIT", 0)
 
 
@@ -63,7 +64,10 @@ def receive(channel: socket.socket, deadline: float | None = None) -> Any:
 def pending(channel: socket.socket) -> bool:
     """Tell whether bytes wait on `channel` that nobody asked for."""
     ready, _, _ = select.select([channel], [], [], 0)
-    return bool(ready) and bool(channel.recv(1, socket.MSG_PEEK))
+    try:
+        return bool(ready) and bool(channel.recv(1, socket.MSG_PEEK | _AT_ONCE))
+    except BlockingIOError:
+        return True
 
 
 def _frame(value: Any) -> bytes:
@@ -76,7 +80,10 @@ def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes
     while len(parts) < size:
         _wait(channel, deadline, writing=False)
         try:
-            part = channel.recv(min(size - len(parts), _CHUNK))
+            part = channel.recv(min(size - len(parts), _CHUNK), _PATIENTLY if deadline is None else _AT_ONCE)
+        except BlockingIOError:  # something urgent is there, which is no part of a message
+            time.sleep(_BREATH)
+            continue
         except ConnectionError:
             raise Gone from None
         if not part:
@@ -86,7 +93,9 @@ def _exactly(channel: socket.socket, size: int, deadline: float | None) -> bytes
 
 
 def _wait(channel: socket.socket, deadline: float | None, *, writing: bool) -> None:
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        raise Silent
     readable, writable = ([], [channel]) if writing else ([channel], [])
     if not any(select.select(readable, writable, [], left)):
         raise Silent

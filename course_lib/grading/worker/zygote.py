@@ -83,7 +83,7 @@ def _become(control: socket.socket, handles: list[int], job: dict[str, Any]) -> 
         output = os.dup(handles[1])
         control.close()
         os.setsid()
-        base = cage.data_bytes()
+        base = cage.held()
         if job["nested"]:
             cage.own_files(job["disk"])
         else:
