@@ -47,6 +47,8 @@ def test_what_is_right_passes(expectation, found):
         (close(X, dtype=True), X.astype(np.float32), "dtype float64 was expected"),
         (close(1.0), True, "a number was expected, a truth value came"),
         (close(1.0), None, "a number was expected, None came"),
+        (close(1.0), 10**40, "a number that fits 64 bits"),
+        (close({"a": [1.0]}), {"a": [10**40]}, "a number that fits 64 bits"),
         (close(1.0), "1.0", "a number was expected, a text came"),
         (close(1.0), float("nan"), "NaN"),
         (close(1.0), 1 + 1j, "off by up to 1"),

@@ -68,3 +68,14 @@ def test_an_announcement_beyond_the_cap_is_refused_before_it_is_read(pair):
     one.sendall(struct.pack("<I", MAX_BYTES + 1))
     with pytest.raises(NotPlain, match="announced"):
         frames.receive(other, time.monotonic() + 1)
+
+
+def test_what_is_urgent_keeps_nobody_waiting(pair):
+    one, other = pair
+    try:
+        one.send(b"!", socket.MSG_OOB)
+    except OSError:
+        pytest.skip("this system's sockets know nothing urgent")
+    assert frames.pending(other)
+    with pytest.raises(frames.Silent):
+        frames.receive(other, time.monotonic() + 0.2)

@@ -220,3 +220,12 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_gradebook(a_class):
     assert [row for row in killed if row not in whole] == []
     assert killed == whole
     assert len(rows(a_class.root / "whole" / LEDGER)) == 22
+
+
+def test_what_the_sandbox_would_show_is_not_graded_from(course, monkeypatch):
+    course.submit("ada", course.right)
+    monkeypatch.setattr("course_lib.grading.grade.shown", lambda: [course.root.parent])
+    with pytest.raises(CourseError, match="lies in a folder that the sandbox shows"):
+        graded(course)
+    monkeypatch.setattr("course_lib.grading.grade.shown", lambda: [course.root / "elsewhere"])
+    assert graded(course)["ada"].earned == 5
