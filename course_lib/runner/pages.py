@@ -67,7 +67,12 @@ class _Renderer(IPythonRenderer):
         return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        """Return a link; one to a notebook beside this one leads to its page."""
+        """Return a link; one to a notebook beside this one leads to its page.
+
+        What lies elsewhere in the clone, such as exercises, is named: pages are handed on without it.
+        """
+        if url.startswith("../"):
+            return f"{text} (<code>{escape(url.removeprefix('../'))}</code>)"
         return str(super().link(text, re.sub(r"^(?:\./)?(\w+)\.ipynb", r"\1.html", url), title))
 
 

@@ -63,7 +63,7 @@ def full():
         new_markdown_cell(
             "# The *title*\n\nInline $\\hat{y} = \\sigma(w^\\top x)$, and\n\n"
             "$$\\min_w \\frac{1}{n}\\sum_{i=1}^n \\ell(w; x_i, y_i) + \\lambda\\lVert w\\rVert_2^2$$\n\n"
-            "\\begin{align}a &= b\\end{align}\n\nSee [next](01_next.ipynb) and [a paper](https://example.org/x).\n\n"
+            "\\begin{align}a &= b\\end{align}\n\nSee [next](01_next.ipynb), [a paper](https://example.org/x) and [exercises](../exercises/01_next.ipynb).\n\n"
             "```mermaid\ngraph TD\n```"
         ),
         code("plot()", image_png=PIXEL, metadata={"image/png": {"alt": "Accuracy <rises>"}}),
@@ -123,6 +123,11 @@ def test_widgets_leave_a_note(full):
 
 def test_links_between_notebooks_become_links_between_pages(full):
     assert "01_next.html" in Loads(body(full)).links
+
+
+def test_what_lies_elsewhere_in_the_clone_is_named_and_no_link(full):
+    assert "exercises (<code>exercises/01_next.ipynb</code>)" in body(full)
+    assert not any("exercises" in link for link in Loads(body(full)).links)
 
 
 def test_title():
