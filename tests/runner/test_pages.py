@@ -63,7 +63,8 @@ def full():
         new_markdown_cell(
             "# The *title*\n\nInline $\\hat{y} = \\sigma(w^\\top x)$, and\n\n"
             "$$\\min_w \\frac{1}{n}\\sum_{i=1}^n \\ell(w; x_i, y_i) + \\lambda\\lVert w\\rVert_2^2$$\n\n"
-            "\\begin{align}a &= b\\end{align}\n\nSee [next](01_next.ipynb), [a paper](https://example.org/x) and [exercises](../exercises/01_next.ipynb).\n\n"
+            "\\begin{align}a &= b\\end{align}\n\nSee [next](01_next.ipynb), "
+            "[a paper](https://example.org/x) and [exercises](../exercises/01_next.ipynb).\n\n"
             "```mermaid\ngraph TD\n```"
         ),
         code("plot()", image_png=PIXEL, metadata={"image/png": {"alt": "Accuracy <rises>"}}),
