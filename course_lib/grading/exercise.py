@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -125,7 +125,6 @@ class Exercise:
     tensors: Tensors = "numpy"
     seconds: float = 10.0
     memory: int = 512 << 20
-    imports: tuple[str, ...] = field(default=())
 
     def made(self, seed: int | tuple[int, ...]) -> list[Case]:
         """Return the cases that `seed` gives; names are unique.
