@@ -47,6 +47,7 @@ SINGLE: Final = {  # one thread each: many answers are tried at once, and sums c
 }
 KEPT: Final = ("OPENBLAS_CORETYPE", "LANG", "LC_ALL")
 DISK: Final = 64 << 20
+WRITABLE: Final = ("/dev/shm", "/tmp")
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,11 @@ class Sandbox:
         told += ["--unshare-net"] if self.defences.network else []
         told += ["--die-with-parent", "--new-session", "--uid", "1000", "--gid", "1000"]
         told += ["--hostname", "sandbox", "--cap-drop", "ALL"]
-        if not self.defences.files:
-            told += ["--bind", "/", "/"]
-        else:
-            told += _system_binds()
+        told += [] if self.defences.files else ["--bind", "/", "/"]
         told += ["--dev", "/dev", "--proc", "/proc", "--as-pid-1"]
-        for folder in ("/dev/shm", "/tmp") if self.defences.files else ("/dev/shm",):
+        for folder in WRITABLE if self.defences.files else WRITABLE[:1]:
             told += ["--size", str(DISK), "--tmpfs", folder]
+        told += _system_binds() if self.defences.files else []  # after /tmp: Python may lie in there
         told += ["--ro-bind", str(WORKER), f"{PLACE}/worker", "--chdir", "/tmp"]
         if self.defences.files:  # what bubblewrap made itself is memory that all answers would share
             told += ["--dev-bind", "/dev/null", "/dev/zero", "--remount-ro", "/dev", "--remount-ro", "/"]
@@ -173,6 +172,11 @@ def _pythons() -> Iterable[str]:
     for prefix in dict.fromkeys((sys.base_prefix, sys.prefix)):
         if not any(Path(prefix).is_relative_to(folder) for folder in inside):
             yield prefix
+
+
+def within_writable() -> list[str]:
+    """Return the folders of this Python that lie where answers may write: they are shown there again."""
+    return [one for one in _pythons() if any(Path(one).is_relative_to(folder) for folder in WRITABLE)]
 
 
 def environment() -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import psutil
 
-from course_lib.grading.sandbox import DISK, Sandbox
+from course_lib.grading.sandbox import DISK, Sandbox, within_writable
 from course_lib.grading.worker import frames
 from course_lib.grading.worker.values import NotPlain
 
@@ -136,6 +136,7 @@ class Slot:
             "memory": limits.memory if defences.limits else 1 << 40,
             "processes": limits.processes if defences.limits and self.sandbox.nested and os.getuid() else 0,
             "disk": limits.disk if defences.limits else 1 << 30,
+            "kept": within_writable() if self.sandbox.bubblewrap and defences.files else [],
             "folder": "/tmp" if self.sandbox.bubblewrap else folder,
         }
         job = Job(self, channel, reading, limits)

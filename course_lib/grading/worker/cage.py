@@ -22,6 +22,7 @@ NEW_NAMESPACES: Final = {"mount": 0x00020000, "user": 0x10000000, "pid": 0x20000
 NO_NEW_PRIVILEGES, SECCOMP, FILTER = 38, 22, 2
 DUMPABLE, SUBREAPER = 4, 36
 READ_ONLY, NO_SUID, NO_DEVICES, REMOUNT, PRIVATE = 1, 2, 4, 32, 0x40000 | 0x4000
+BIND = 0x1000 | 0x4000
 STUDENT: Final = 1000
 HEADROOM: Final = 512 << 20
 """Bytes of address space for threads' stacks and allocators on top of the memory limit; what is really used
@@ -40,12 +41,17 @@ def unshare() -> None:
     Path("/proc/self/gid_map").write_text("{} {} 1".format(*outside))
 
 
-def own_files(disk: int) -> None:
-    """Put empty file systems of `disk` bytes where others wrote; show no foreign process."""
+def own_files(disk: int, kept: list[str]) -> None:
+    """Put empty file systems of `disk` bytes where others wrote, but for folders to be `kept`; hide processes."""
     _mount(b"none", b"/", None, PRIVATE, None)
+    behind = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in kept}
     for place in (b"/tmp", b"/dev/shm"):
         options = f"size={disk},nr_inodes=4096,mode=0700".encode()
         _mount(b"tmpfs", place, b"tmpfs", NO_SUID | NO_DEVICES, options)
+    for folder, handle in behind.items():
+        Path(folder).mkdir(parents=True)
+        _mount(f"/proc/self/fd/{handle}".encode(), folder.encode(), None, BIND, None)
+        os.close(handle)
     try:
         _mount(b"proc", b"/proc", b"proc", READ_ONLY | NO_SUID | NO_DEVICES, None)
     except OSError:  # where the kernel keeps that for others, no /proc is safer than a foreign one

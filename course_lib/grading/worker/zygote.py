@@ -85,7 +85,7 @@ def _become(control: socket.socket, handles: list[int], job: dict[str, Any]) -> 
         os.setsid()
         base = cage.held()
         if job["nested"]:
-            cage.own_files(job["disk"])
+            cage.own_files(job["disk"], job["kept"])
         else:
             os.chdir(job["folder"])
         _streams(output)
