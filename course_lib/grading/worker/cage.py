@@ -42,7 +42,7 @@ def unshare() -> None:
 
 
 def own_files(disk: int, kept: list[str]) -> None:
-    """Put empty file systems of `disk` bytes where others wrote; folders there may be `kept`; hide processes."""
+    """Put empty file systems of `disk` bytes where others wrote, folders `kept`; hide processes."""
     _mount(b"none", b"/", None, PRIVATE, None)
     behind = {folder: os.open(folder, os.O_PATH | os.O_DIRECTORY) for folder in kept}
     for place in (b"/tmp", b"/dev/shm"):
