@@ -265,9 +265,13 @@ def test_a_naive_reader_follows_links_hangs_at_pipes_and_falls(course, tmp_path)
 
 
 def taken(job) -> float:
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
+    """Return the processor's seconds of the quickest of five: other programs do not count."""
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        job()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 @pytest.mark.parametrize(
@@ -280,8 +284,8 @@ def taken(job) -> float:
     ids=["blank lines before an answer", "blank lines before a magic", "imports"],
 )
 def test_time_to_read_grows_with_length_alone(read):
-    small, large = taken(lambda: read(1500)), taken(lambda: read(6000))
-    assert large < 8 * small + 0.02
+    small, large = taken(lambda: read(4000)), taken(lambda: read(16000))
+    assert large < 8 * small + 0.02  # sixteen times where it grows with the square
 
 
 def test_memory_to_read_is_bounded():
