@@ -129,7 +129,7 @@ ATTACKS = (
     Attack(
         "many small processes",
         "for _ in range(90):\n    if os.fork() == 0:\n        time.sleep(9); os._exit(0)\n"
-        "time.sleep(0.4)\ngot()",
+        "time.sleep(1.0)\ngot()",
         note="process limit|OSError|BlockingIOError",
         without=("limits", "watch"),
     ),
@@ -143,7 +143,7 @@ ATTACKS = (
         HEAD + "\n    for _ in range(8): os.fork()\n    time.sleep(9)",
         note="process limit|OSError|BlockingIOError|time limit",
     ),
-    Attack("zombies", "for _ in range(90):\n    if os.fork() == 0: os._exit(0)\ntime.sleep(0.4)\ngot()"),
+    Attack("zombies", "for _ in range(90):\n    if os.fork() == 0: os._exit(0)\ntime.sleep(1.0)\ngot()"),
     Attack(
         "threads",
         "import threading\nthreading.stack_size(65536)\n"
