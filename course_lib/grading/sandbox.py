@@ -199,9 +199,8 @@ def bubblewrap() -> str:
         return ""
 
 
-@cache
 def probe(tier: Tier | None = None) -> Sandbox:
-    """Return the best sandbox that works here, tried rather than assumed.
+    """Return the best sandbox that works here, tried (once per process) rather than assumed.
 
     Parameters
     ----------
@@ -213,6 +212,11 @@ def probe(tier: Tier | None = None) -> Sandbox:
     CourseError
         When that tier does not work here, or this system cannot fork at all.
     """
+    return _probed(tier)
+
+
+@cache
+def _probed(tier: Tier | None) -> Sandbox:
     if not hasattr(os, "fork"):
         raise CourseError(
             "Grading needs Linux or macOS: this system cannot fork a process.",

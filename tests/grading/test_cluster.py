@@ -25,8 +25,13 @@ def graded(course, out, **options):
 def dask_cluster():
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as made:
-        yield made
+    before = dict(os.environ)
+    try:
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as made:
+            yield made
+    finally:  # a nanny sets MKL_NUM_THREADS and the like in this process, and leaves them set
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def test_a_cluster_gives_what_one_machine_gives_though_a_worker_is_killed(course, dask_cluster):

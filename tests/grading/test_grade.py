@@ -147,18 +147,18 @@ def test_the_lowest_tier_tries_visible_cases_only_unless_told_otherwise(a_class,
 
 def test_a_tier_that_does_not_work_is_told(monkeypatch):
     monkeypatch.setattr(sandbox, "bubblewrap", lambda: "")
-    sandbox.probe.cache_clear()
+    sandbox._probed.cache_clear()
     try:
         assert sandbox.probe().tier == "plain"
         assert "not installed" in str(sandbox.probe())
         with pytest.raises(CourseError, match="does not work here"):
             sandbox.probe("sandbox")
         monkeypatch.setattr(sandbox, "bubblewrap", lambda: sys.executable)  # a program that is no bubblewrap
-        sandbox.probe.cache_clear()
+        sandbox._probed.cache_clear()
         assert sandbox.probe().tier == "plain"
         assert "no worker could be started" in sandbox.probe().why
     finally:
-        sandbox.probe.cache_clear()
+        sandbox._probed.cache_clear()
 
 
 def test_a_worker_that_keeps_being_lost_is_told(course, monkeypatch):
