@@ -145,6 +145,9 @@ def grade(
     submissions: Annotated[Path, typer.Argument(help="STUDENT/05_name.ipynb, or STUDENT_05_name.ipynb.")],
     out: Annotated[Path, typer.Option(help="Gradebook, feedback and ledger go here.")],
     solutions: Solutions = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="A CSV file; everybody of the class in its first column.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Of the hidden cases (default: a secret one, kept in the ledger).")
     ] = None,
@@ -164,6 +167,7 @@ def grade(
         submissions,
         out,
         solutions=solutions,
+        roster=roster,
         seed=seed,
         jobs=jobs,
         tier=tier,

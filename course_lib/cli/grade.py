@@ -12,6 +12,7 @@ from course_lib.grading.grade import grade
 from course_lib.grading.gradebook import table
 from course_lib.grading.report import known_code, write_reports
 from course_lib.grading.sandbox import TIERS
+from course_lib.grading.variants import roster as students
 
 
 def grade_class(
@@ -19,6 +20,7 @@ def grade_class(
     out: Path,
     *,
     solutions: Path | None,
+    roster: Path | None,
     seed: int | None,
     jobs: int | None,
     tier: str | None,
@@ -40,6 +42,7 @@ def grade_class(
             submissions,
             out,
             solutions=folder,
+            roster=students(roster) if roster else (),
             seed=seed,
             jobs=jobs,
             tier=tier,  # type: ignore[arg-type]  # one of TIERS

@@ -143,6 +143,7 @@ def class_page(result: ClassResult, pairs: Sequence[Pair] = ()) -> str:
         "classpage.html",
         "The class",
         counts=f"{counts[0]}, {counts[1]}; {number(worth)} points are possible",
+        absent=f"{_many(len(result.absent), 'student')}: {_who(result.absent)}" if result.absent else "",
         tier=one_line(result.tier),
         hidden=all(one.hidden for one in result.graded),
         totals=_image(totals_picture(_totals(result), worth)),

@@ -16,6 +16,7 @@ from typing import Final
 from course_lib.errors import CourseError
 from course_lib.grading import catalogue, submission
 from course_lib.grading.attempt import Outcome, Work, attempt_all
+from course_lib.grading.hostile import one_line, safe_name
 from course_lib.grading.ledger import Ledger
 from course_lib.grading.marking import Paper, marked, seed_of, works
 from course_lib.grading.results import ClassResult
@@ -28,6 +29,8 @@ from course_lib.show.progress import Progress
 
 LEDGER: Final = "grades.sqlite"
 ATTEMPTS: Final = 3
+NAMED: Final = 10
+"""Students that are named in one line of the terminal."""
 DECIDE: Final = ("attempt", "compare", "exercise", "judge", "marking", "sandbox", "slot", "submission")
 """Modules that decide about points: when one changes, everything is graded anew."""
 NOT_HIDDEN: Final = (
@@ -58,6 +61,7 @@ def grade(
     out: Path,
     *,
     solutions: Path | None = None,
+    roster: Sequence[str] = (),
     seed: int | None = None,
     jobs: int | None = None,
     tier: Tier | None = None,
@@ -73,6 +77,9 @@ def grade(
         What was handed in; where the ledger lies.
     solutions : pathlib.Path, optional
         The teacher's folder.
+    roster : sequence of str
+        Everybody in the class. Folders that `course variants` named are known again, and who handed in
+        nothing is told.
     seed : int, optional
         From which every student's hidden cases are made; by default a secret one, drawn once for this ledger.
     jobs : int, optional
@@ -104,19 +111,30 @@ def grade(
     with only_one(out, "course grade", "--out"), Ledger(out / LEDGER) as ledger:
         class_seed = int(ledger.setting("seed", str(secrets.randbits(63))) if seed is None else seed)
         papers = {path.stem: Paper.load(folder, path) for path in catalogue.notebooks(folder)}
-        found = submission.find(submissions, list(papers))
+        found = submission.find(submissions, list(papers), {safe_name(name): name for name in roster})
         ledger.keep_only((one.student, one.notebook) for one in found)
         settings = (sandbox.tier, hidden, class_seed, environment_digest())
         todo = list(_todo(found, papers, ledger, settings))
         say(f"{len(found)} submissions, {len(todo)} of them new or changed. Sandbox: {sandbox}.")
         if not hidden:
             say(NOT_HIDDEN)
+        absent = _absent(roster, {one.student for one in found}, say)
         with Progress("grading", len(todo), "submissions") as bar:
             for task, outcomes in _tried(todo, sandbox, jobs or os.cpu_count() or 1, scheduler, allow_unsafe):
                 result = marked(task.paper, task.submission, outcomes, task.seed, hidden, sandbox.tier)
                 ledger.keep(task.key, result)
                 bar.update()
-        return ClassResult(ledger.all(), str(sandbox))
+        return ClassResult(ledger.all(), str(sandbox), absent)
+
+
+def _absent(roster: Sequence[str], present: set[str], say: Callable[[str], None]) -> list[str]:
+    """Return who of the roster handed in nothing; tell them, and whom the roster does not name."""
+    absent, unknown = sorted(set(roster) - present), sorted(present - set(roster)) if roster else []
+    for names, what in ((absent, "handed in nothing"), (unknown, "handed in, but are not on the roster")):
+        if names:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            say(f"{len(names)} {what}: {', '.join(one_line(name) for name in names[:NAMED])}{more}.")
+    return absent
 
 
 def _out_of_sight(sandbox: Sandbox, *places: Path) -> None:

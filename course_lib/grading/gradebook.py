@@ -61,13 +61,14 @@ def write_csv(result: ClassResult, path: Path) -> None:
     result : ClassResult
     path : pathlib.Path
         The file is UTF-8 with a byte-order mark, so that Excel opens it. A notebook that was not handed in
-        leaves its cells empty; it counts nothing in the total.
+        leaves its cells empty; it counts nothing in the total. Who handed in nothing has a row as well.
     """
     notebooks, worth = result.notebooks, possible(result)
     exercises = sorted({one.id for graded in result.graded for one in graded.results})
     points = [f"{short(notebook)} points" for notebook in notebooks]
     rows: list[list[str | float | None]] = [["student", *points, "total", "possible", *exercises, "notes"]]
-    for student, graded in by_student(result).items():
+    everybody = by_student(result) | {student: {} for student in result.absent}
+    for student, graded in sorted(everybody.items()):
         earned = {one.id: one.earned for each in graded.values() for one in each.results}
         rows.append(
             [
@@ -76,7 +77,7 @@ def write_csv(result: ClassResult, path: Path) -> None:
                 sum(one.earned for one in graded.values()),
                 sum(worth.values()),
                 *(earned.get(exercise) for exercise in exercises),
-                _notes(list(graded.values())),
+                _notes(list(graded.values())) if graded else "nothing was handed in",
             ]
         )
     write_atomically(path, csv_text(rows))

@@ -109,10 +109,13 @@ class ClassResult:
     graded : list of Graded
         By student, then notebook.
     tier : str
+    absent : sequence of str
+        Students of the roster who handed in nothing.
     """
 
     graded: Sequence[Graded]
     tier: str = ""
+    absent: Sequence[str] = ()
 
     @property
     def students(self) -> list[str]:

@@ -8,8 +8,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,11 +89,19 @@ class Submission:
     notes: list[str] = field(default_factory=list)
 
 
-def find(folder: Path, stems: Sequence[str]) -> list[Found]:
+def find(folder: Path, stems: Sequence[str], names: Mapping[str, str] | None = None) -> list[Found]:
     """Return what lies in a folder of submissions, by student and notebook.
 
     Both layouts are read: ``STUDENT/.../05_name.ipynb`` (nbgrader's among them) and ``STUDENT_05_name.ipynb``
     (what learning platforms give out). Links are not followed: one is listed with a note, and scores nothing.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    stems : sequence of str
+        Of the notebooks that count.
+    names : mapping of str to str, optional
+        What a student is called, where the folder says it otherwise.
 
     Raises
     ------
@@ -106,6 +114,7 @@ def find(folder: Path, stems: Sequence[str]) -> list[Found]:
     for path in _files(folder):
         one = _named(path, folder, stems)
         if one is not None:
+            one = replace(one, student=(names or {}).get(one.student, one.student))
             files.setdefault((one.student, one.notebook), []).append(one)
     if not files:
         raise BadInput(

@@ -228,6 +228,30 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_gradebook(a_class):
     assert len(whole) == 200
 
 
+def test_a_roster_gives_names_back_and_tells_who_handed_in_nothing(course, tmp_path):
+    from course_lib.grading.hostile import safe_name
+    from course_lib.grading.report import write_reports
+
+    course.submit(safe_name("李 雷"), course.right)
+    course.submit("Ada", course.right)
+    course.submit("a guest", course.right)
+    told = []
+    result = grade(
+        course.submissions, course.root / "out", solutions=course.solutions, seed=SEED, say=told.append,
+        roster=["李 雷", "Ada", "Bo\tB."],
+    )  # fmt: skip
+    assert result.students == ["Ada", "a guest", "李 雷"]
+    assert list(result.absent) == ["Bo\tB."]
+    assert "1 handed in nothing: Bo B.." in told
+    assert "1 handed in, but are not on the roster: a guest." in told
+    write_reports(result, course.root / "out")
+    table = (course.root / "out" / "grades.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert [line.split(",")[0] for line in table[1:]] == ["Ada", "Bo B.", "a guest", "李 雷"]
+    assert table[2].endswith("nothing was handed in")
+    assert "Nothing was handed in by 1 student: Bo B.." in (course.root / "out" / "class.html").read_text()
+    assert len(list((course.root / "out" / "feedback").glob("*.html"))) == 3
+
+
 def test_what_the_sandbox_would_show_is_not_graded_from(course, monkeypatch):
     course.submit("ada", course.right)
     monkeypatch.setattr("course_lib.grading.grade.shown", lambda: [course.root.parent])

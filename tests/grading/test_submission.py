@@ -56,6 +56,14 @@ def test_of_several_files_the_newest_counts_and_a_note_says_so(tmp_path):
     assert "2 files" in found.note
 
 
+def test_two_folders_of_one_student_are_one_student(tmp_path):
+    for student in ("Ada", "Ada-1"):
+        touch(tmp_path / student / "99_try.ipynb")
+    (one,) = submission.find(tmp_path, STEMS, {"Ada-1": "Ada"})
+    assert one.student == "Ada"
+    assert one.note.startswith("2 files")
+
+
 def test_links_are_listed_and_never_opened(tmp_path):
     secret = touch(tmp_path / "secret" / "99_try.ipynb")
     folder = tmp_path / "submissions"
