@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import re
@@ -20,6 +21,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 POLL_SECONDS = 0.2
+CLIENT = "notebook client"
 
 
 @dataclass
@@ -73,17 +75,21 @@ def execute(path: Path, on_cell: Callable[[int, int], None]) -> Execution:
     progress = {"done": 0}
     client.on_cell_complete = lambda cell, cell_index: progress.update(done=cell_index + 1)
     errors: list[BaseException] = []
-    thread = threading.Thread(target=_work, args=(client, errors), daemon=True)
-    started, peak = time.perf_counter(), 0
-    thread.start()
+    # Not Thread.join: when Ctrl-C interrupts that, Python 3.11 takes a running thread for ended.
+    ended = threading.Event()
+    started, peak, over = time.perf_counter(), 0, False
+    threading.Thread(target=_work, args=(client, errors, ended), daemon=True, name=CLIENT).start()
     try:
-        while thread.is_alive():
-            thread.join(POLL_SECONDS)
+        while not over:
+            over = ended.wait(POLL_SECONDS)
             peak = max(peak, _memory(_kernel_pid(client)))
             on_cell(progress["done"], len(notebook.cells))
     except BaseException:
-        _kill(_kernel_pid(client))
-        thread.join(10)
+        for _ in range(50):  # it may only be starting; and its client notices its end within seconds
+            _kill(_kernel_pid(client))
+            if ended.wait(POLL_SECONDS):
+                break
+        atexit.unregister(client._cleanup_kernel)  # nothing is left of it to clean up, which it would tell
         raise
     seconds = time.perf_counter() - started
     _drop_empty_outputs(notebook)
@@ -98,11 +104,13 @@ def _drop_empty_outputs(notebook: Any) -> None:
             cell.outputs = [o for o in cell.outputs if o.output_type != "display_data" or o.data]
 
 
-def _work(client: NotebookClient, errors: list[BaseException]) -> None:
+def _work(client: NotebookClient, errors: list[BaseException], ended: threading.Event) -> None:
     try:
         asyncio.run(client.async_execute())
     except BaseException as error:  # handed to the waiting thread, which tells it
         errors.append(error)
+    finally:
+        ended.set()
 
 
 def _kernel_pid(client: NotebookClient) -> int | None:
