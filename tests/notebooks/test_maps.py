@@ -1,0 +1,35 @@
+"""The maps of the course name what is there, and nothing else: none is missing, none is promised twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+
+def prose(page: str) -> str:
+    """Return the text of a page or notebook, without code and outputs."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if not page.endswith(".ipynb"):
+        return text
+    cells = nbformat.reads(text, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_a_map_lists_every_notebook_in_order(page):
+    listed = re.findall(r"^\| \d\d \| \[[^\]]+\]\((?:notebooks/)?([^)]+)\)", prose(page), re.MULTILINE)
+    assert [name for name in listed if name != "00_start_here.ipynb"] == NOTEBOOKS[1:]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"notebooks/{name}" for name in NOTEBOOKS)])
+def test_what_is_promised_for_later_is_not_there(page):
+    for line in prose(page).splitlines():
+        if re.search(r"in (a )?later editions?", line):
+            promised = re.findall(r"\b\d\d\b", line.split("later edition")[0].rpartition(". ")[2])
+            assert not [name for name in NOTEBOOKS if name[:2] in promised], line
