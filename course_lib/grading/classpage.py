@@ -13,7 +13,7 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.grading.gradebook import by_student, possible, short
-from course_lib.grading.hostile import clean, one_line, safe_name
+from course_lib.grading.hostile import clean, named, one_line, safe_name
 from course_lib.grading.results import ClassResult, ExerciseResult
 from course_lib.grading.sheet import rendered
 from course_lib.grading.similarity import Pair
@@ -24,7 +24,6 @@ from course_lib.show.picture import Picture
 from course_lib.show.style import PALETTE, panels, styled
 
 ROWS: Final = 30
-NAMES: Final = 6
 NAME: Final = 60
 BARS: Final = 24
 ALIKE: Final = "every case, in the same way"
@@ -143,7 +142,7 @@ def class_page(result: ClassResult, pairs: Sequence[Pair] = ()) -> str:
         "classpage.html",
         "The class",
         counts=f"{counts[0]}, {counts[1]}; {number(worth)} points are possible",
-        absent=f"{_many(len(result.absent), 'student')}: {_who(result.absent)}" if result.absent else "",
+        absent=f"{_many(len(result.absent), 'student')}: {named(result.absent)}" if result.absent else "",
         tier=one_line(result.tier),
         hidden=all(one.hidden for one in result.graded),
         totals=_image(totals_picture(_totals(result), worth)),
@@ -242,7 +241,7 @@ def _listing(
 
 def _mistakes(result: ClassResult) -> dict[str, Any]:
     rows = [
-        (one.exercise, one_line(one.case), clean(one.reason), str(len(one.students)), _who(one.students))
+        (one.exercise, one_line(one.case), clean(one.reason), str(len(one.students)), named(one.students))
         for one in mistakes(result)
     ]
     return _listing(("Exercise", "Case", "Hint", "How many", "Who"), rows, (3,))
@@ -254,7 +253,7 @@ def _limits(result: ClassResult) -> dict[str, Any]:
         for one in graded.results:
             if one.status == "stopped":
                 found.setdefault((one.id, one_line(one.note)), []).append(graded.student)
-    rows = [(*key, str(len(who)), _who(sorted(who))) for key, who in sorted(found.items())]
+    rows = [(*key, str(len(who)), named(sorted(who))) for key, who in sorted(found.items())]
     return _listing(("Exercise", "What happened", "How many", "Who"), rows, (2,))
 
 
@@ -294,11 +293,6 @@ def _everybody(result: ClassResult) -> dict[str, Any]:
         shown = {"name": one_line(student, NAME), "page": safe_name(student), "points": [*points, total]}
         rows.append(shown)
     return {"header": [*map(short, worth), "Total"], "rows": rows}
-
-
-def _who(students: Sequence[str]) -> str:
-    named = ", ".join(one_line(one, NAME) for one in students[:NAMES])
-    return f"{named} and {len(students) - NAMES} more" if len(students) > NAMES else named
 
 
 def _many(count: int, what: str) -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from course_lib.errors import CourseError
 from course_lib.grading import catalogue, submission
 from course_lib.grading.attempt import Outcome, Work, attempt_all
-from course_lib.grading.hostile import one_line, safe_name
+from course_lib.grading.hostile import named, safe_name
 from course_lib.grading.ledger import Ledger
 from course_lib.grading.marking import Paper, marked, seed_of, works
 from course_lib.grading.results import ClassResult
@@ -29,8 +29,6 @@ from course_lib.show.progress import Progress
 
 LEDGER: Final = "grades.sqlite"
 ATTEMPTS: Final = 3
-NAMED: Final = 10
-"""Students that are named in one line of the terminal."""
 DECIDE: Final = ("attempt", "compare", "exercise", "judge", "marking", "sandbox", "slot", "submission")
 """Modules that decide about points: when one changes, everything is graded anew."""
 NOT_HIDDEN: Final = (
@@ -118,23 +116,21 @@ def grade(
         say(f"{len(found)} submissions, {len(todo)} of them new or changed. Sandbox: {sandbox}.")
         if not hidden:
             say(NOT_HIDDEN)
-        absent = _absent(roster, {one.student for one in found}, say)
+        _tell_of_roster(roster, {one.student for one in found}, say)
         with Progress("grading", len(todo), "submissions") as bar:
             for task, outcomes in _tried(todo, sandbox, jobs or os.cpu_count() or 1, scheduler, allow_unsafe):
                 result = marked(task.paper, task.submission, outcomes, task.seed, hidden, sandbox.tier)
                 ledger.keep(task.key, result)
                 bar.update()
-        return ClassResult(ledger.all(), str(sandbox), absent)
+        return ClassResult(ledger.all(), str(sandbox), roster)
 
 
-def _absent(roster: Sequence[str], present: set[str], say: Callable[[str], None]) -> list[str]:
-    """Return who of the roster handed in nothing; tell them, and whom the roster does not name."""
-    absent, unknown = sorted(set(roster) - present), sorted(present - set(roster)) if roster else []
-    for names, what in ((absent, "handed in nothing"), (unknown, "handed in, but are not on the roster")):
-        if names:
-            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            say(f"{len(names)} {what}: {', '.join(one_line(name) for name in names[:NAMED])}{more}.")
-    return absent
+def _tell_of_roster(roster: Sequence[str], present: set[str], say: Callable[[str], None]) -> None:
+    """Tell who of the roster handed in nothing, and whom it does not name."""
+    absent, unknown = set(roster) - present, present - set(roster) if roster else set()
+    for students, what in ((absent, "handed in nothing"), (unknown, "handed in, but are not on the roster")):
+        if students:
+            say(f"{len(students)} {what}: {named(sorted(students))}.")
 
 
 def _out_of_sight(sandbox: Sandbox, *places: Path) -> None:

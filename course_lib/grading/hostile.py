@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final
 
 NAME: Final = 30
@@ -45,6 +46,18 @@ def one_line(text: str, limit: int = 300) -> str:
     'two lines and a tab'
     """
     return " ".join(clean(text, limit).split())
+
+
+def named(students: Sequence[str], most: int = 6) -> str:
+    """Return students' names in one line: the first `most`, and how many more there are.
+
+    Examples
+    --------
+    >>> named(["Ada", "Bo", "Cy"], most=2)
+    'Ada, Bo and 1 more'
+    """
+    shown = ", ".join(one_line(one, 60) for one in students[:most])
+    return f"{shown} and {len(students) - most} more" if len(students) > most else shown
 
 
 def safe_name(student: str) -> str:

@@ -109,18 +109,23 @@ class ClassResult:
     graded : list of Graded
         By student, then notebook.
     tier : str
-    absent : sequence of str
-        Students of the roster who handed in nothing.
+    roster : sequence of str
+        Everybody in the class, where that is known.
     """
 
     graded: Sequence[Graded]
     tier: str = ""
-    absent: Sequence[str] = ()
+    roster: Sequence[str] = ()
 
     @property
     def students(self) -> list[str]:
         """Everybody who handed something in, in order."""
         return sorted({one.student for one in self.graded})
+
+    @property
+    def absent(self) -> list[str]:
+        """Students of the roster who handed in nothing, in order."""
+        return sorted(set(self.roster) - set(self.students))
 
     @property
     def notebooks(self) -> list[str]:
