@@ -74,7 +74,7 @@ def doctor(
 @app.command()
 def fetch(
     name: Annotated[
-        str, typer.Argument(help="cifar10, cifar100, all, xnli, pawsx, or a network of the hub.")
+        str, typer.Argument(help="cifar10, cifar100, spoken_digits, all, xnli, pawsx, or a hub network.")
     ],
     source: Annotated[
         str | None, typer.Option("--from", help="A folder, a file or an address to take it from.")

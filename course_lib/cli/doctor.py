@@ -175,7 +175,7 @@ def data() -> Iterator[Finding]:
     """Look for the data sets; only the packaged ones are needed."""
     from course_lib import tasks
 
-    for name in ("solar_cells", "topics", "cifar10", "cifar100", "xnli", "pawsx"):
+    for name in ("solar_cells", "topics", "cifar10", "cifar100", "spoken_digits", "xnli", "pawsx"):
         status = tasks.status(name)
         if status.state == "here":
             yield Finding(True, f"{name}: here, {status.how}")

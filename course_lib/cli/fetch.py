@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from course_lib.errors import BadInput, CourseError
 
-NAMES = ("cifar10", "cifar100")
+NAMES = ("cifar10", "cifar100", "spoken_digits")
 PAIRS = ("pawsx", "xnli")
 
 
 def fetch_data(name: str, source: str | None = None) -> int:
-    """Fetch `name`; return 0 when it is here. "all" means the pictures that notebooks begin with.
+    """Fetch `name`; return 0 when it is here. "all" means pictures and sounds.
 
     Raises
     ------

@@ -11,7 +11,8 @@ from typing import Any
 from course_lib.errors import BadInput, CourseError, DataUnavailable
 from course_lib.installed import remedy
 from course_lib.paths import cache_dir, offline
-from course_lib.tasks import cifar, handwriting, hub_sentences, sentences, solar, store
+from course_lib.tasks import cifar, handwriting, hub_sentences, sentences, solar, sounds, store
+from course_lib.tasks import tones as synthetic
 from course_lib.tasks.task import Task
 
 _TASKS: dict[str, Callable[..., Task]] = {
@@ -20,9 +21,12 @@ _TASKS: dict[str, Callable[..., Task]] = {
     "digits": handwriting.digits,
     "pawsx": hub_sentences.pawsx,
     "solar_cells": solar.solar_cells,
+    "spoken_digits": sounds.spoken_digits,
+    "tones": synthetic.tones,
     "topics": sentences.topics,
     "xnli": hub_sentences.xnli,
 }
+_ALWAYS = {"digits": "scikit-learn", "tones": "synthesised here"}
 # Nobody asked for these downloads, so nobody shall wait long for their failure.
 _HASTY: store.Timeout = (5.0, 15.0)
 _MEMORY = 3600.0  # seconds for which an automatic download that failed is not tried again
@@ -41,7 +45,7 @@ def load(name: str, **options: Any) -> Task:
 
 def available(name: str) -> bool:
     """Tell whether a task can be loaded on this machine now, without a network."""
-    if _known(name) == "digits":
+    if _known(name) in _ALWAYS:
         return True
     if name == "solar_cells":
         return solar.available()
@@ -54,8 +58,8 @@ def available(name: str) -> bool:
 
 def status(name: str) -> store.Status:
     """Say whether a task is here, can be downloaded, or how to get it."""
-    if _known(name) == "digits":
-        return store.Status(name, "here", "scikit-learn")
+    if _known(name) in _ALWAYS:
+        return store.Status(name, "here", _ALWAYS[name])
     if name in hub_sentences.PUBLISHED:
         return hub_sentences.status(name)
     if name == "topics":

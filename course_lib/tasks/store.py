@@ -67,6 +67,10 @@ class Entry:
         Other addresses of the same bytes.
     unpacked : str
         Name of the folder that the archive unpacks to.
+    holds : tuple of str
+        Folders that are in any folder with the data set. Default: pictures by split.
+    layout : str
+        How a zip or folder of one's own must look, for messages.
     """
 
     name: str
@@ -78,6 +82,8 @@ class Entry:
     url: str
     mirrors: tuple[str, ...] = ()
     unpacked: str = ""
+    holds: tuple[str, ...] = ("train", "test")
+    layout: str = "train/CLASS/…"
 
 
 _REPORT = (
@@ -114,6 +120,18 @@ MANIFEST: dict[str, Entry] = {
         ),
         unpacked="cifar-100-python",
     ),
+    "spoken_digits": Entry(
+        name="spoken_digits",
+        file="free-spoken-digit-dataset-1.0.9.tar.gz",
+        sha256="8bc44cde129d505cbbb6b365c09f80c663f2aa77578afc634e6141a2f87100c0",
+        bytes=11_975_353,
+        licence="CC BY-SA 4.0",
+        citation="Z. Jackson et al. (2016), Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401",
+        url="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.9.tar.gz",
+        unpacked="free-spoken-digit-dataset-1.0.9",
+        holds=("recordings",),
+        layout="recordings/DIGIT_SPEAKER_TAKE.wav",
+    ),
 }
 
 
@@ -126,7 +144,7 @@ class Found:
     path : pathlib.Path
     form : str
         ``"archive"`` (the published file), ``"unpacked"`` (its folder), ``"zip"`` or ``"folder"``
-        (pictures in class folders).
+        (pictures in class folders, recordings).
     where : str
         ``"source"``, ``"COURSE_DATA"``, ``"cache"`` or ``"Keras cache"``.
     """
@@ -204,7 +222,8 @@ def find(name: str, source: str | os.PathLike[str] | None = None) -> Found | Non
         if found is None:
             raise BadInput(
                 f"source={str(source)!r} holds nothing that reads as {name}.",
-                f"Name {wanted.file}, its folder {wanted.unpacked}, or a zip or folder {name}/train/CLASS/….",
+                f"Name {wanted.file}, its folder {wanted.unpacked}, or a zip or folder "
+                f"{name}/{wanted.layout}.",
             )
         return found
     places = [(folder, "COURSE_DATA") for folder in data_dirs()]
@@ -449,12 +468,12 @@ def _look(wanted: Entry, folder: Path, where: str) -> Found | None:
             if (folder / name).is_file() and size_of(folder / name) == wanted.bytes:
                 return Found(folder / name, "archive", where)
         for name in unpacked:
-            if _is_unpacked(folder / name):
+            if _is_unpacked(wanted, folder / name):
                 return Found(folder / name, "unpacked", where)
         for path in (folder / f"{wanted.name}.zip", folder / wanted.name):
             if path.is_file() and path.suffix == ".zip":
                 return Found(path, "zip", where)
-            if _is_pictures(path):
+            if _is_folder(wanted, path):
                 return Found(path, "folder", where)
     except OSError:
         return None  # a folder that cannot be read holds nothing for us
@@ -465,17 +484,19 @@ def _as_itself(wanted: Entry, path: Path) -> Found | None:
     """Return the data set that `path` itself is."""
     if path.is_file():
         return Found(path, "zip" if path.suffix == ".zip" else "archive", "source")
-    if _is_unpacked(path):
+    if _is_unpacked(wanted, path):
         return Found(path, "unpacked", "source")
-    return Found(path, "folder", "source") if _is_pictures(path) else None
+    return Found(path, "folder", "source") if _is_folder(wanted, path) else None
 
 
-def _is_unpacked(path: Path) -> bool:
+def _is_unpacked(wanted: Entry, path: Path) -> bool:
+    if not wanted.name.startswith("cifar"):
+        return path.name == wanted.unpacked and _is_folder(wanted, path)
     return (path / "data_batch_1").is_file() or ((path / "train").is_file() and (path / "meta").is_file())
 
 
-def _is_pictures(path: Path) -> bool:
-    return (path / "train").is_dir() and (path / "test").is_dir()
+def _is_folder(wanted: Entry, path: Path) -> bool:
+    return all((path / name).is_dir() for name in wanted.holds)
 
 
 def _keras_dir() -> Path:

@@ -19,7 +19,8 @@ class Split:
     ----------
     x : numpy.ndarray
         The examples. Images: ``(n, height, width, channels)`` uint8 with one
-        (grey) or three (RGB) channels. Sentences: ``(n,)`` of str. Read-only.
+        (grey) or three (RGB) channels. Sentences: ``(n,)`` of str. Sounds:
+        ``(n, samples)`` float32, -1 to 1. Read-only.
     y : numpy.ndarray
         ``(n,)`` int64, indices into `class_names`. Read-only.
     class_names : tuple of str
@@ -29,6 +30,8 @@ class Split:
         Where the examples come from, for instance ``"photographs"``.
     ids : numpy.ndarray
         ``(n,)`` of str: which example of the published data set each row is.
+    groups : numpy.ndarray, optional
+        ``(n,)`` of str: which of several domains each row belongs to, for instance its speaker. Read-only.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Split:
     name: str
     domain: str
     ids: np.ndarray
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.y)
@@ -51,6 +55,11 @@ class Split:
                 "they must be as many.",
                 "Give one label and one id per example.",
             )
+        if self.groups is not None and len(self.groups) != n:
+            raise BadInput(
+                f"{self.name}: {n} labels and {len(self.groups)} groups; they must be as many.",
+                "Give one group per example, or None.",
+            )
         if n and (self.y.min() < 0 or self.y.max() >= len(self.class_names)):
             raise BadInput(
                 f"{self.name}: labels run from {self.y.min()} to {self.y.max()}, "
@@ -58,7 +67,9 @@ class Split:
                 "Number the classes from 0, in the order of class_names.",
             )
         # Views, so that freezing them leaves the caller's own arrays writable.
-        for name in ("x", "y", "ids"):
+        for name in ("x", "y", "ids", "groups"):
+            if getattr(self, name) is None:
+                continue
             view = np.asarray(getattr(self, name)).view()
             view.flags.writeable = False
             object.__setattr__(self, name, view)
@@ -78,7 +89,10 @@ class Split:
 
     def take(self, rows: np.ndarray, name: str | None = None) -> Split:
         """Return the split made of `rows` (indices or a boolean mask), in that order."""
-        return replace(self, x=self.x[rows], y=self.y[rows], ids=self.ids[rows], name=name or self.name)
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(
+            self, x=self.x[rows], y=self.y[rows], ids=self.ids[rows], groups=groups, name=name or self.name
+        )
 
     def sample(self, n: int, seed: int = 0) -> Split:
         """Return `n` examples, each class in its share, the same ones for the same seed.
