@@ -15,6 +15,7 @@ from course_lib.measure.calibration import (
 from course_lib.measure.clusters import Agreement, cluster_agreement
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
+from course_lib.measure.density_ratio import DensityRatio, density_ratio
 from course_lib.measure.distance import (
     MMD,
     ProxyADistance,
@@ -55,6 +56,7 @@ __all__ = [
     "Control",
     "Correlation",
     "Curve",
+    "DensityRatio",
     "Hubness",
     "Interval",
     "LabelsSaved",
@@ -86,6 +88,7 @@ __all__ = [
     "cka_matrix",
     "cluster_agreement",
     "compare",
+    "density_ratio",
     "expected_calibration_error",
     "fact",
     "from_predictions",

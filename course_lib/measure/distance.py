@@ -126,7 +126,7 @@ def mmd(
     >>> round(found.value, 1), found.p < 0.05
     (0.6, True)
     """
-    x, y = _both(x, y)
+    x, y = both_samples(x, y)
     given, rng = (len(x), len(y)), np.random.default_rng(seed)
     x, y = (_thinned(sample, most, rng) for sample in (x, y))
     squares = _squared_distances(np.vstack([x, y]))
@@ -273,7 +273,7 @@ def proxy_a_distance(x: np.ndarray, y: np.ndarray, *, most: int = MOST, seed: in
     >>> proxy_a_distance(rng.normal(size=(200, 2)), rng.normal(size=(200, 2)) + 20).value
     2.0
     """
-    x, y = _both(x, y, fewest=10)
+    x, y = both_samples(x, y, fewest=10)
     rng = np.random.default_rng(seed)
     fit_half, held_out = [], []
     for sample in (x, y):
@@ -461,7 +461,8 @@ def target_error_bound(
     )
 
 
-def _both(x: np.ndarray, y: np.ndarray, fewest: int = 2) -> tuple[np.ndarray, np.ndarray]:
+def both_samples(x: np.ndarray, y: np.ndarray, fewest: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Return two samples as float64 copies, after making sure that they can be compared."""
     samples = []
     for which, given in (("first", x), ("second", y)):
         sample = np.asarray(given)

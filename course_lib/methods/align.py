@@ -1,12 +1,17 @@
-"""Closed forms that bring a target domain's features to where the source's lie; no target label is read."""
+"""Closed forms that bring a target domain's features to where the source's lie; no target label is read.
+
+Means and covariances here; single spreads in `standardise`, subspaces in `subspace`, samples in `transport`,
+a kernel's means in `mmd_match`.
+"""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,12 +24,32 @@ from course_lib.methods.classifier import (
     check_features,
     encode_timed,
 )
+from course_lib.methods.unlabelled import check_domains, unlabelled, warn_skewed
 from course_lib.tasks.task import Split
 
 RIDGE = 1.0
 """What `coral` adds to both covariances, in mean variances: the published choice."""
 
-_NOTHING = 1e-7  # of the largest value: below it float32 features only hold rounding
+NOTHING = 1e-7
+"""Of the largest value: below it float32 features only hold rounding."""
+
+
+class FeatureMap(Protocol):
+    """Moves features of one domain to where another's lie."""
+
+    @property
+    def dim(self) -> int:
+        """Number of features."""
+        ...
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that say what the map does."""
+        ...
+
+    def __call__(self, features: np.ndarray, /) -> np.ndarray:
+        """Return features ``(n, d)`` float32 after the map."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +61,10 @@ class AffineMap:
     centre : numpy.ndarray
         ``(d,)`` float32, where the features lie now.
     matrix : numpy.ndarray or None
-        ``(d, d)`` float32; None moves without turning or stretching.
+        ``(d, d)`` float32, or ``(d, e)`` to e features; ``(d,)`` stretches each feature by itself; None moves
+        without turning or stretching.
     shift : numpy.ndarray
-        ``(d,)`` float32, where they are brought.
+        ``(d,)`` float32, or ``(e,)``, where they are brought.
 
     Examples
     --------
@@ -75,17 +101,15 @@ class AffineMap:
         BadInput
             When `features` are not finite numbers ``(n, d)``.
         """
-        if np.shape(features) == (0, self.dim):
+        width = len(self.centre)
+        if np.shape(features) == (0, width):
             return np.empty((0, self.dim), np.float32)
-        x = check_features(features, what="given")
-        if x.shape[1] != self.dim:
-            raise BadInput(
-                f"Features of {x.shape[1]:,} columns; the map was fitted on {self.dim:,}.",
-                "Encode with the encoder that the map was fitted with.",
-            )
+        x = fitting_features(features, width)
         # Centred first: a mean far from the origin would use up the digits of float32.
         moved = x - self.centre
-        return np.asarray((moved if self.matrix is None else moved @ self.matrix) + self.shift)
+        if self.matrix is not None:
+            moved = moved * self.matrix if self.matrix.ndim == 1 else moved @ self.matrix
+        return np.asarray(moved + self.shift)
 
 
 def fit_centring(source: np.ndarray, target: np.ndarray) -> AffineMap:
@@ -110,7 +134,7 @@ def fit_centring(source: np.ndarray, target: np.ndarray) -> AffineMap:
     >>> fit_centring(np.array([[1.0], [3.0]]), np.array([[10.0], [12.0]]))(np.array([[11.0]])).tolist()
     [[2.0]]
     """
-    a, b = _both(source, target, fewest=1)
+    a, b = both_domains(source, target, fewest=1)
     return AffineMap(b.mean(axis=0), None, a.mean(axis=0))
 
 
@@ -161,10 +185,10 @@ def fit_coral(source: np.ndarray, target: np.ndarray, *, ridge: float = RIDGE) -
     >>> np.allclose(np.cov(mapped.T), np.cov(source.T), atol=1e-4)
     True
     """
-    _need_at_least_0(ridge)
-    a, b = _both(source, target, fewest=2)
-    whiten = _power(_covariance(b, "target"), ridge, -0.5)
-    colour = _power(_covariance(a, "source"), ridge, 0.5)
+    need_at_least_0(ridge)
+    a, b = both_domains(source, target, fewest=2)
+    whiten = power_of(covariance_of(b, "target"), ridge, -0.5)
+    colour = power_of(covariance_of(a, "source"), ridge, 0.5)
     return AffineMap(b.mean(axis=0), whiten @ colour, a.mean(axis=0))
 
 
@@ -215,13 +239,13 @@ def fit_procrustes(source_pairs: np.ndarray, target_pairs: np.ndarray, *, ridge:
     >>> fit_procrustes(source, source @ quarter + 7)(np.array([[7.0, 9.0]])).round(3).tolist()
     [[2.0, 0.0]]
     """
-    _need_at_least_0(ridge)
+    need_at_least_0(ridge)
     if len(source_pairs) != len(target_pairs):
         raise BadInput(
             f"{len(source_pairs):,} source rows and {len(target_pairs):,} target rows; pairs are as many.",
             "Give each example with its partner in the same row.",
         )
-    a, b = _both(source_pairs, target_pairs, fewest=2)
+    a, b = both_domains(source_pairs, target_pairs, fewest=2)
     centre, shift = b.mean(axis=0), a.mean(axis=0)
     common = (b - centre).T @ (a - shift)
     strengths = np.linalg.svd(common, compute_uv=False)
@@ -231,23 +255,23 @@ def fit_procrustes(source_pairs: np.ndarray, target_pairs: np.ndarray, *, ridge:
             "Give pairs of different examples.",
         )
     # The least of pulls decides where the pairs say nothing, and is felt nowhere else.
-    pull = max(ridge * strengths.mean(), _NOTHING * strengths[0])
+    pull = max(ridge * strengths.mean(), NOTHING * strengths[0])
     left, _, right = np.linalg.svd(common + pull * np.eye(len(common)))
     return AffineMap(centre, left @ right, shift)
 
 
 class AlignedEncoder:
-    """An encoder followed by a map; made by `centring`, `coral` and `procrustes`.
+    """An encoder followed by a map; made by `centring`, `coral`, `procrustes` and their like.
 
     Attributes
     ----------
     name : str
     dim : int
     base : Encoder
-    map : AffineMap
+    map : FeatureMap
     """
 
-    def __init__(self, name: str, base: Encoder, map: AffineMap) -> None:
+    def __init__(self, name: str, base: Encoder, map: FeatureMap) -> None:
         self.name, self.base, self.map, self.dim = name, base, map, map.dim
 
     @property
@@ -287,11 +311,7 @@ def centring(probe: FeatureClassifier, source: Data, target: Data, *, name: str 
     BadInput
         When `probe` has no frozen encoder or is aligned already, or as `fit_centring`.
     """
-    features, seconds = _features(probe, source, target)
-    start = time.perf_counter()
-    found = fit_centring(*features)
-    seconds["fit"] = time.perf_counter() - start
-    return _aligned(probe, found, name or f"{probe.name}, centred", seconds, {})
+    return adapt(probe, source, target, fit_centring, name or f"{probe.name}, centred")
 
 
 def coral(
@@ -322,11 +342,8 @@ def coral(
     ----------
     Sun, Feng & Saenko (2016), "Return of frustratingly easy domain adaptation", AAAI.
     """
-    features, seconds = _features(probe, source, target)
-    start = time.perf_counter()
-    found = fit_coral(*features, ridge=ridge)
-    seconds["fit"] = time.perf_counter() - start
-    return _aligned(probe, found, name or f"{probe.name}, CORAL", seconds, {"ridge": float(ridge)})
+    fit = partial(fit_coral, ridge=ridge)
+    return adapt(probe, source, target, fit, name or f"{probe.name}, CORAL", {"ridge": float(ridge)})
 
 
 def procrustes(
@@ -367,23 +384,47 @@ def procrustes(
         When the two differ in length or their ids in order, when more pairs are asked for than there are or
         fewer than two, or as `centring` and `fit_procrustes`.
     """
-    _need_partners(source_pairs, target_pairs)
+    need_partners(source_pairs, target_pairs)
     n = len(source_pairs)
     if pairs is not None:
         if not 2 <= pairs <= n:
             raise BadInput(f"pairs={pairs}; there are {n:,}.", f"Ask for 2 to {n:,}.")
         rows = np.random.default_rng(seed).permutation(n)[:pairs]
         source_pairs, target_pairs = _rows(source_pairs, rows), _rows(target_pairs, rows)
-    features, seconds = _features(probe, source_pairs, target_pairs)
+    features, seconds = domain_features(probe, source_pairs, target_pairs)
     start = time.perf_counter()
     found = fit_procrustes(*features, ridge=ridge)
     seconds["fit"] = time.perf_counter() - start
     used = len(source_pairs)
     chosen = {"pairs": used} | ({"ridge": float(ridge)} if ridge else {})
-    return _aligned(probe, found, name or f"{probe.name}, Procrustes, {used:,} pairs", seconds, chosen)
+    return aligned_probe(probe, found, name or f"{probe.name}, Procrustes, {used:,} pairs", seconds, chosen)
 
 
-def _features(
+def adapt(
+    probe: FeatureClassifier,
+    source: Data,
+    target: Data,
+    fit: Callable[[np.ndarray, np.ndarray], FeatureMap],
+    name: str,
+    chosen: Mapping[str, Any] | None = None,
+) -> FeatureClassifier:
+    """Return the probe with a map behind its encoder that ``fit(source, target)`` finds.
+
+    Odd targets are told (`unlabelled`); ``seconds["fit"]`` is `fit` alone.
+    """
+    source, target = unlabelled(source, "source"), unlabelled(target)
+    (x, x_target), seconds = domain_features(probe, source, target)
+    check_domains(x, x_target)
+    start = time.perf_counter()
+    found = fit(x, x_target)
+    seconds["fit"] = time.perf_counter() - start
+    adapted = aligned_probe(probe, found, name, seconds, chosen or {})
+    ours, theirs = (probe.head.predict_proba(z).argmax(axis=1) for z in (x, found(x_target)))
+    warn_skewed(ours, theirs, probe.class_names, name)
+    return adapted
+
+
+def domain_features(
     probe: FeatureClassifier, source: Data, target: Data
 ) -> tuple[list[np.ndarray], dict[str, float]]:
     """Return the features of both domains and what they cost, after making sure of the probe."""
@@ -403,9 +444,9 @@ def _features(
     return features, {"features": spent}
 
 
-def _aligned(
+def aligned_probe(
     probe: FeatureClassifier,
-    found: AffineMap,
+    found: FeatureMap,
     name: str,
     seconds: Mapping[str, float],
     chosen: Mapping[str, Any],
@@ -420,7 +461,7 @@ def _aligned(
     return adapted
 
 
-def _need_partners(source: Data, target: Data) -> None:
+def need_partners(source: Data, target: Data) -> None:
     """Raise `BadInput` where rows are not partners, as far as lengths and ids tell."""
     if len(source) != len(target):
         raise BadInput(
@@ -443,8 +484,8 @@ def _rows(data: Data, rows: np.ndarray) -> Data:
     return data.take(rows) if isinstance(data, Split) else np.asarray(data)[rows]
 
 
-def _both(source: np.ndarray, target: np.ndarray, fewest: int) -> list[np.ndarray]:
-    """Return both as float64 copies."""
+def both_domains(source: np.ndarray, target: np.ndarray, fewest: int) -> list[np.ndarray]:
+    """Return both as float64 copies, after making sure that they have the same columns."""
     both = [check_features(x, what=what) for x, what in ((source, "source"), (target, "target"))]
     for x, what in zip(both, ("source", "target"), strict=True):
         if len(x) < fewest:
@@ -459,22 +500,35 @@ def _both(source: np.ndarray, target: np.ndarray, fewest: int) -> list[np.ndarra
     return [x.astype(np.float64) for x in both]
 
 
-def _need_at_least_0(ridge: float) -> None:
+def fitting_features(features: np.ndarray, dim: int) -> np.ndarray:
+    """Return features as float32, after making sure that a map fitted on `dim` columns can move them."""
+    x = check_features(features, what="given")
+    if x.shape[1] != dim:
+        raise BadInput(
+            f"Features of {x.shape[1]:,} columns; the map was fitted on {dim:,}.",
+            "Encode with the encoder that the map was fitted with.",
+        )
+    return x
+
+
+def need_at_least_0(ridge: float) -> None:
+    """Raise `BadInput` for a ridge that is none."""
     if not (np.isfinite(ridge) and ridge >= 0):
         raise BadInput(f"ridge={ridge}.", "Give 0 or more.")
 
 
-def _covariance(x: np.ndarray, what: str) -> np.ndarray:
+def covariance_of(x: np.ndarray, what: str) -> np.ndarray:
+    """Return the covariance ``(d, d)`` of rows that are not all equal."""
     centred = x - x.mean(axis=0)
-    if not np.abs(centred).max() > _NOTHING * np.abs(x).max():
+    if not np.abs(centred).max() > NOTHING * np.abs(x).max():
         raise BadInput(f"All {len(x):,} rows of {what} features are equal.", "Give different examples.")
     return np.asarray(centred.T @ centred / (len(x) - 1))
 
 
-def _power(covariance: np.ndarray, ridge: float, power: float) -> np.ndarray:
+def power_of(covariance: np.ndarray, ridge: float, power: float) -> np.ndarray:
     """Return a symmetric power of ``covariance + ridge · its mean variance``."""
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, 0) + ridge * values.mean()
-    there = values > _NOTHING * values.max()
+    there = values > NOTHING * values.max()
     powers = np.power(values, power, out=np.zeros_like(values), where=there)
     return np.asarray((vectors * powers) @ vectors.T)

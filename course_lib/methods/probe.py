@@ -150,6 +150,7 @@ def fit_probe(
     classes: int | None = None,
     strengths: Sequence[float] | None = None,
     class_weight: str | Sequence[float] | None = None,
+    example_weight: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> ProbeFit:
     """Fit a linear probe on plain arrays; see `linear_probe`.
 
@@ -169,6 +170,9 @@ def fit_probe(
         Default: the highest training label + 1.
     strengths, class_weight
         As in `linear_probe`.
+    example_weight : tuple of numpy.ndarray, optional
+        ``(n,)`` and ``(m,)`` weights of the training and the validation examples, on top of the classes'.
+        Some are above 0, none below.
 
     Returns
     -------
@@ -194,11 +198,13 @@ def fit_probe(
     order = _ordered(STRENGTHS if strengths is None else strengths)
     present, target = np.unique(y, return_inverse=True)
     per_class = class_weights(class_weight, np.bincount(y, minlength=k), present)
+    weight, weight_val = _example_weights(example_weight, len(y), len(y_val))
     known = np.isin(y_val, present)  # a class without training examples is missed at every strength alike
-    judge = (np.searchsorted(present, y_val[known]), per_class[np.searchsorted(present, y_val[known])])
+    y_known = np.searchsorted(present, y_val[known])
+    judge = (y_known, per_class[y_known] * weight_val[known])
 
     mean, scale = _location_and_scale(x)
-    standard = _Objective(_standardised(x, mean, scale), target, per_class[target], len(present))
+    standard = _Objective(_standardised(x, mean, scale), target, per_class[target] * weight, len(present))
     z_val = _standardised(x_val[known], mean, scale)
 
     best: tuple[float, float, np.ndarray] | None = None
@@ -220,6 +226,23 @@ def fit_probe(
     bias[present] = theta[-1] - mean @ weights[:, present]
     head = LinearHead(weights.astype(np.float32), bias.astype(np.float32))
     return ProbeFit(head, best[1], tuple(path))
+
+
+def _example_weights(
+    given: tuple[np.ndarray, np.ndarray] | None, n: int, m: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights of the training and the validation examples, float32."""
+    if given is None:
+        return np.ones(n, np.float32), np.ones(m, np.float32)
+    weights = [np.asarray(w, np.float32) for w in given]
+    for w, size, what in zip(weights, (n, m), ("training", "validation"), strict=True):
+        if w.shape != (size,) or not np.isfinite(w).all() or (w < 0).any() or not w.any():
+            raise BadInput(
+                f"Weights of shape {w.shape} for {size:,} {what} examples, from "
+                f"{w.min() if w.size else 0:.3g} to {w.max() if w.size else 0:.3g}.",
+                "Give one number from 0 per example, some above 0.",
+            )
+    return weights[0], weights[1]
 
 
 def _location_and_scale(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

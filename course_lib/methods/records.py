@@ -57,6 +57,11 @@ def audit_of(rows: list[dict[str, Any]]) -> Audit:
 def described(encoder: Encoder, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return what tells an encoder apart; a map that was learnt goes into `arrays`."""
     if isinstance(encoder, AlignedEncoder):
+        if not isinstance(encoder.map, AffineMap):
+            raise BadInput(
+                f"{encoder.name} moves features by their neighbours in a sample, which a file does not keep.",
+                "Save the probe, and adapt it again after loading.",
+            )
         parts = {part: getattr(encoder.map, part) for part in _PARTS}
         arrays |= {f"map:{part}": array for part, array in parts.items() if array is not None}
         return {"kind": "aligned", "name": encoder.name, "base": described(encoder.base, arrays)}
