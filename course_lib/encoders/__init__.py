@@ -2,15 +2,18 @@
 
 from course_lib.encoders.four_bits import four_bit
 from course_lib.encoders.images import ImageEncoder, encode, imagenet
+from course_lib.encoders.joining import JoinedEncoder, joined
 from course_lib.encoders.layers import LayerEncoder, by_layer
 from course_lib.encoders.packaged import available
 from course_lib.encoders.patches import PatchEncoder, patch_dictionary
+from course_lib.encoders.shorten import shortened
 from course_lib.encoders.text import TextEncoder, english_bert, multilingual_bert
 from course_lib.encoders.text_layers import TextLayerEncoder, text_layers
 from course_lib.encoders.timing import Timing
 
 __all__ = [
     "ImageEncoder",
+    "JoinedEncoder",
     "LayerEncoder",
     "PatchEncoder",
     "TextEncoder",
@@ -22,7 +25,9 @@ __all__ = [
     "english_bert",
     "four_bit",
     "imagenet",
+    "joined",
     "multilingual_bert",
     "patch_dictionary",
+    "shortened",
     "text_layers",
 ]

@@ -157,6 +157,28 @@ def convolutions() -> list[Convolution]:
     return [STEM, *(part for block in blocks() for part in block.convolutions), HEAD]
 
 
+def filtered(block: str) -> str:
+    """Return the layer of a block that is pooled where the network is cut short: its widest, the depthwise.
+
+    Examples
+    --------
+    >>> filtered("block10")
+    'block10_depthwise_relu'
+    """
+    return f"{block}_depthwise_relu"
+
+
+def widths() -> dict[str, int]:
+    """Return the channels of `filtered` by block.
+
+    Examples
+    --------
+    >>> widths()["block10"]
+    672
+    """
+    return {block.name: block.convolutions[-2].filters for block in blocks()}
+
+
 def random_state(state: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
     """Return the arrays of an untrained network of the same shape: the control without knowledge.
 

@@ -79,6 +79,10 @@ class ImageEncoder:
         """
         return self._built.copy(dtype)
 
+    def shortened_network(self, block: str) -> Network:
+        """Return this network up to a block; see `shortened`."""
+        return self._built.shortened(block)
+
     @property
     def parameters(self) -> int:
         """Weights of the frozen network, its normalisation statistics included."""
@@ -296,6 +300,13 @@ class Network:
         """Return the function from ``(n, px, px, 3)`` float 0..255 to the maps that `frozen` averages."""
         raise NotImplementedError
 
+    def shortened(self, block: str) -> Network:
+        """Return the network up to a block, whose filtered maps are averaged over places."""
+        raise BadInput(
+            "This network cannot be cut short.",
+            "Use encoders.imagenet() for the packaged network, whose blocks have names.",
+        )
+
     def classifier(self) -> Any:
         """Return the keras.Model with ImageNet logits."""
         raise BadInput(
@@ -333,7 +344,12 @@ class _Lite0(Network):
         with _dtype_policy(dtype):
             return self._pooled(efficientnet_lite.build(self._pixels, self._state)), _as_it_is
 
+    def shortened(self, block: str) -> Network:
+        return _Lite0(self._pixels, block, self._state)
+
     def classifier(self) -> Any:
+        if self._layers not in ("last", "several"):
+            return super().classifier()  # those blocks are not here
         if self._classifier is None:
             self._classifier = efficientnet_lite.build(self._pixels, self._state, folded=True, classify=True)
         return self._classifier
@@ -351,6 +367,10 @@ class _Lite0(Network):
             return model
         import keras
 
+        if self._layers != "several":  # up to a block: what stands behind it is in no model, and not computed
+            maps = model.get_layer(efficientnet_lite.filtered(self._layers)).output
+            pooled = keras.layers.GlobalAveragePooling2D(name="features")(maps)
+            return keras.Model(model.input, pooled, name=f"{model.name}_to_{self._layers}")
         pooled = [
             keras.layers.GlobalAveragePooling2D(name=f"{name}_pooled")(model.get_layer(name).output)
             for name in efficientnet_lite.SEVERAL

@@ -78,6 +78,11 @@ class Tokens:
         """Tokens per example, ``(n,)`` int64."""
         return np.array([len(i) for i in self.ids], np.int64)
 
+    def take(self, rows: Sequence[int] | np.ndarray) -> Tokens:
+        """Return the token numbers of these examples, in that order."""
+        types = None if self.types is None else [self.types[row] for row in rows]
+        return Tokens([self.ids[row] for row in rows], types)
+
     def padded(self, rows: Sequence[int] | np.ndarray, pad: int) -> dict[str, Any]:
         """Return tensors for a batch: what a BERT takes as keyword arguments.
 

@@ -20,6 +20,7 @@ from course_lib.methods.classifier import Data, FeatureClassifier, LearntFrom, a
 from course_lib.methods.loop import carry_out, scored
 from course_lib.methods.probe import LinearHead, fit_probe
 from course_lib.methods.recipe import Recipe
+from course_lib.methods.soft_targets import SoftTargets, targets_and_weights
 from course_lib.methods.training import Source, Trainer, cached
 from course_lib.methods.trunk import check_views
 from course_lib.methods.tuned import (
@@ -28,10 +29,8 @@ from course_lib.methods.tuned import (
     Tuned,
     checked_labels,
     class_weight_setting,
-    example_weights,
     given_head,
     random_head,
-    smoothed_targets,
 )
 from course_lib.tasks.task import Task
 
@@ -158,6 +157,7 @@ def fine_tune(
     cache_trunk: bool = True,
     seed: int = 0,
     checkpoint: str | Path | None = None,
+    soft_targets: SoftTargets | None = None,
     name: str = "fine-tuned",
 ) -> FineTuned:
     r"""Go on training an ImageNet network on the task's own labels.
@@ -216,6 +216,8 @@ def fine_tune(
     checkpoint : path, optional
         A file where the state is kept after every epoch and every minute; a call with the same arguments goes
         on from there, to the same weights as if nothing had happened.
+    soft_targets : SoftTargets, optional
+        What a teacher says of the training examples; `methods.distill` makes them.
     name : str
 
     Returns
@@ -274,15 +276,16 @@ def fine_tune(
     first = {**body.start, KERNEL: head.weights, BIAS: head.bias}
     networks.assign(body.model, first)
     prepared = time.perf_counter() - start
+    data = fingerprint({"x": x, "y": y, "head": head.weights, "y_val": y_val})
     trainer = Trainer(
         body,
         recipe,
         source,
-        smoothed_targets(y, task.classes, recipe.label_smoothing),
-        example_weights(recipe.class_weight, y, task.classes),
+        *targets_and_weights(y, task.classes, recipe, soft_targets),
         lambda: _judged(body, x_val, y_val, recipe),
         None if checkpoint is None else Path(checkpoint),
-        recipe.digest(encoder.key, fingerprint({"x": x, "y": y, "head": head.weights, "y_val": y_val})),
+        recipe.digest(encoder.key, data, *([soft_targets.digest()] if soft_targets else [])),
+        soft_targets.temperature if soft_targets else None,
     )
     return _run(trainer, name, task, first, prepared)
 

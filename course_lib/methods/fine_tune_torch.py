@@ -27,6 +27,7 @@ from course_lib.methods.classifier import (
 from course_lib.methods.loop import carry_out, scored
 from course_lib.methods.probe import LinearHead, fit_probe
 from course_lib.methods.recipe_torch import HALF, TextRecipe
+from course_lib.methods.soft_targets import SoftTargets, targets_and_weights
 from course_lib.methods.training_torch import TextTrainer
 from course_lib.methods.tuned import (
     BIAS,
@@ -34,10 +35,8 @@ from course_lib.methods.tuned import (
     Tuned,
     checked_labels,
     class_weight_setting,
-    example_weights,
     given_head,
     random_head,
-    smoothed_targets,
 )
 from course_lib.tasks.task import Split, Task
 
@@ -168,6 +167,7 @@ def fine_tune(
     validation: Split | None = None,
     seed: int = 0,
     checkpoint: str | Path | None = None,
+    soft_targets: SoftTargets | None = None,
     name: str = "fine-tuned",
 ) -> TextFineTuned:
     r"""Go on training a sentence encoder on the task's own labels.
@@ -228,6 +228,8 @@ def fine_tune(
     checkpoint : path, optional
         A file where the state is kept after every epoch and every minute; a call with the same arguments goes
         on from there, to the same weights as if nothing had happened.
+    soft_targets : SoftTargets, optional
+        What a teacher says of the training examples; `methods.distill` makes them.
     name : str
 
     Returns
@@ -275,7 +277,16 @@ def fine_tune(
         device=device_of(device),
         seed=seed,
     )
-    return fit(encoder, task, recipe, init=init, validation=validation, checkpoint=checkpoint, name=name)
+    return fit(
+        encoder,
+        task,
+        recipe,
+        init=init,
+        validation=validation,
+        checkpoint=checkpoint,
+        name=name,
+        soft=soft_targets,
+    )
 
 
 def device_of(device: str | None) -> str:
@@ -310,6 +321,7 @@ def fit(
     validation: Split | None,
     checkpoint: str | Path | None,
     name: str,
+    soft: SoftTargets | None = None,
 ) -> TextFineTuned:
     """Train by a recipe; `fine_tune`, `lora` and `bitfit` differ in the recipe alone."""
     if not isinstance(encoder, TextEncoder):
@@ -339,11 +351,11 @@ def fit(
         body,
         recipe,
         source,
-        smoothed_targets(y, task.classes, recipe.label_smoothing),
-        example_weights(recipe.class_weight, y, task.classes),
+        *targets_and_weights(y, task.classes, recipe, soft),
         lambda: scored(softmax(body.logits(source_val).astype(np.float64)), y_val),
         None if checkpoint is None else Path(checkpoint),
-        recipe.digest(encoder.key, fingerprint(data)),
+        recipe.digest(encoder.key, fingerprint(data), *([soft.digest()] if soft else [])),
+        soft.temperature if soft else None,
     )
     return _run(trainer, name, task, judged_on, features_seconds + ready)
 

@@ -12,6 +12,7 @@ from course_lib.methods import networks
 from course_lib.methods.body import Body
 from course_lib.methods.loop import Loop
 from course_lib.methods.recipe import Recipe
+from course_lib.methods.soft_targets import keras_loss
 from course_lib.methods.trunk import VIEWS
 
 PHASES = 3
@@ -71,11 +72,13 @@ class Trainer(Loop):
     source : callable
         A `Source`, or what else turns rows and a generator into a batch.
     targets : numpy.ndarray
-        ``(n, k)`` float32, smoothed.
+        ``(n, k)`` float32, smoothed; with a `temperature` ``(n, 2k)``, see `SoftTargets.joined`.
     sample_weight : numpy.ndarray
         ``(n,)`` float32.
     judge, path, digest
         As for `Loop`.
+    temperature : float, optional
+        Of a teacher's answers among the targets.
     """
 
     recipe: Recipe
@@ -91,9 +94,10 @@ class Trainer(Loop):
         judge: Callable[[], tuple[float, float]],
         path: Path | None,
         digest: str,
+        temperature: float | None = None,
     ) -> None:
         super().__init__(recipe, len(targets), judge, path, digest)
-        self.body, self.source = body, source
+        self.body, self.source, self.temperature = body, source, temperature
         self.targets, self.sample_weight = targets, sample_weight
         self.anchor = body.current()
         self._resumed: dict[str, np.ndarray] | None = None
@@ -149,7 +153,7 @@ class Trainer(Loop):
         import keras
 
         body, recipe = self.body, self.recipe
-        key = (blocks, recipe.batch_norm, recipe.depth_decay, self.batch_size)
+        key = (blocks, recipe.batch_norm, recipe.depth_decay, self.batch_size, self.temperature)
         mine = (*key, self._token)
         if body.compiled == mine:
             return False
@@ -160,7 +164,8 @@ class Trainer(Loop):
             names = [variables[id(v)] for v in body.upper.trainable_variables]
             self._pull(body.upper.trainable_variables, names)
             optimiser = _per_depth(self._rates(names))
-            loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+            plain = keras.losses.CategoricalCrossentropy(from_logits=True)
+            loss = plain if self.temperature is None else keras_loss(self.temperature)
             body.upper.compile(optimiser, loss, jit_compile=False)
             optimiser.build(body.upper.trainable_variables)
         for variable in body.upper.optimizer.variables:

@@ -11,6 +11,7 @@ import numpy as np
 from course_lib.methods.body_torch import ROWS, Source, TextBody
 from course_lib.methods.loop import Loop, batches
 from course_lib.methods.recipe_torch import TextRecipe
+from course_lib.methods.soft_targets import torch_loss
 from course_lib.methods.tuned import BIAS, KERNEL
 
 POOL = 32
@@ -66,11 +67,13 @@ class TextTrainer(Loop):
     source : Source
         Of the training examples.
     targets : numpy.ndarray
-        ``(n, k)`` float32, smoothed.
+        ``(n, k)`` float32, smoothed; with a `temperature` ``(n, 2k)``, see `SoftTargets.joined`.
     sample_weight : numpy.ndarray
         ``(n,)`` float32.
     judge, path, digest
         As for `Loop`.
+    temperature : float, optional
+        Of a teacher's answers among the targets.
     """
 
     recipe: TextRecipe
@@ -85,11 +88,12 @@ class TextTrainer(Loop):
         judge: Callable[[], tuple[float, float]],
         path: Path | None,
         digest: str,
+        temperature: float | None = None,
     ) -> None:
         import torch
 
         super().__init__(recipe, len(targets), judge, path, digest)
-        self.body, self.source = body, source
+        self.body, self.source, self.temperature = body, source, temperature
         self.targets = torch.from_numpy(targets).to(body.device)
         self.sample_weight = torch.from_numpy(sample_weight).to(body.device)
         self.moving = body.declare(recipe)
@@ -159,7 +163,10 @@ class TextTrainer(Loop):
                 features = body.features(self.source(rows))
         logits = torch.addmm(body.bias, features.float(), body.kernel)
         chosen = torch.from_numpy(rows).to(device)
-        per_row = -(self.targets[chosen] * torch.log_softmax(logits, dim=1)).sum(dim=1)
+        if self.temperature is None:
+            per_row = -(self.targets[chosen] * torch.log_softmax(logits, dim=1)).sum(dim=1)
+        else:
+            per_row = torch_loss(logits, self.targets[chosen], self.temperature)
         return (per_row * self.sample_weight[chosen]).mean()
 
     def place(self) -> str:
