@@ -12,8 +12,8 @@ from course_lib.errors import BadInput, CourseError, DataUnavailable
 from course_lib.installed import remedy
 from course_lib.paths import cache_dir, offline
 from course_lib.tasks import cifar, handwriting, hub_sentences, sentences, solar, sounds, store
-from course_lib.tasks import tones as synthetic
 from course_lib.tasks.task import Task
+from course_lib.tasks.tones import tones
 
 _TASKS: dict[str, Callable[..., Task]] = {
     "cifar10": cifar.cifar10,
@@ -22,7 +22,7 @@ _TASKS: dict[str, Callable[..., Task]] = {
     "pawsx": hub_sentences.pawsx,
     "solar_cells": solar.solar_cells,
     "spoken_digits": sounds.spoken_digits,
-    "tones": synthetic.tones,
+    "tones": tones,
     "topics": sentences.topics,
     "xnli": hub_sentences.xnli,
 }

@@ -179,7 +179,7 @@ Model = Callable[[float, int, np.random.Generator], np.ndarray]
 
 
 def _partials(
-    pitch: float, n: int, ratios: Sequence[float], strengths: np.ndarray, decays: np.ndarray
+    pitch: float, n: int, ratios: Sequence[float] | np.ndarray, strengths: np.ndarray, decays: np.ndarray
 ) -> np.ndarray:
     """Return a sum of partials that decay, those above half the rate left out."""
     t = np.arange(n) / RATE
@@ -282,7 +282,7 @@ def _noise(x: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _studio(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return x + _noise(x, 60, rng)
+    return np.asarray(x + _noise(x, 60, rng))
 
 
 def _hall(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -291,18 +291,18 @@ def _hall(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     t = np.arange(RATE) / RATE
     echo = rng.standard_normal(RATE) * np.exp(-6.9 * t / rng.uniform(0.6, 1.2)) * 0.04
     echo[0] = 1.0
-    return np.asarray(fftconvolve(x, echo)[: len(x)]) + _noise(x, 50, rng)
+    return np.asarray(fftconvolve(x, echo)[: len(x)] + _noise(x, 50, rng))
 
 
 def _telephone(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     hum = np.sin(2 * np.pi * 50 * np.arange(len(x)) / RATE + rng.uniform(0, 6)) * 0.02
-    return np.tanh(3 * _band(x + _noise(x, 25, rng), 300, 2500)) + hum
+    return np.asarray(np.tanh(3 * _band(x + _noise(x, 25, rng), 300, 2500)) + hum)
 
 
 def _tape(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     t = np.arange(len(x))
     wow = 12 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * t / RATE + rng.uniform(0, 6))
-    return _band(np.interp(t + wow, t, x), 0, 1200) + _noise(x, 28, rng)
+    return np.asarray(_band(np.interp(t + wow, t, x), 0, 1200) + _noise(x, 28, rng))
 
 
 def _street(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -310,7 +310,7 @@ def _street(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     cars = _band(cars - np.linspace(cars[0], cars[-1], len(cars)), 60, 1500)
     swell = 1 + 0.5 * np.sin(2 * np.pi * np.arange(len(x)) / len(x) + rng.uniform(0, 6))
     level = np.sqrt(np.square(_noise(x, rng.uniform(0, 10), rng)).mean())
-    return x + cars * swell * level / np.sqrt(np.square(cars).mean())
+    return np.asarray(x + cars * swell * level / np.sqrt(np.square(cars).mean()))
 
 
 _IN_ROOM: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {

@@ -166,7 +166,7 @@ def _samples(layout: _Layout, body: bytes, what: str) -> np.ndarray:
         x = (wide.view("<i4")[:, 0] >> 8).astype(np.float64)
     else:
         x = np.frombuffer(body, f"<i{layout.bits // 8}").astype(np.float64)
-    return x.reshape(-1, layout.channels) / 2 ** (layout.bits - 1)
+    return np.asarray(x.reshape(-1, layout.channels) / 2 ** (layout.bits - 1))
 
 
 def _at_rate(x: np.ndarray, has: int, wanted: int, resample: bool, what: str) -> np.ndarray:
