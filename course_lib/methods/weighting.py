@@ -17,6 +17,9 @@ from course_lib.tasks.task import Task
 SCARCE = 0.05
 """Share of effective examples below which a warning says that the weights rest on a few."""
 
+APART = 0.98
+"""How well the domains may be told apart before the same warning comes."""
+
 
 def importance_weighting(
     encoder: Encoder,
@@ -68,7 +71,7 @@ def importance_weighting(
     Warns
     -----
     UserWarning
-        When the weights leave less than 5% of the examples in effect.
+        When the weights leave less than 5% of the examples in effect, or the domains hardly overlap.
 
     References
     ----------
@@ -92,7 +95,7 @@ def importance_weighting(
         example_weight=(ratio.weights, ratio(x_val)),
     )
     seconds = {"features": spent, "fit": time.perf_counter() - start}
-    if ratio.effective < SCARCE * len(x):
+    if ratio.effective < SCARCE * len(x) or ratio.told_apart > APART:
         warnings.warn(
             f"The weights leave {ratio.effective:,.0f} of {len(x):,} examples in effect, as the domains are "
             f"told apart in {ratio.told_apart:.0%} of cases: few source examples look like the target's. "
