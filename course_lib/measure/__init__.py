@@ -16,6 +16,7 @@ from course_lib.measure.clusters import Agreement, cluster_agreement
 from course_lib.measure.compare import Comparison, ComparisonRow, compare, mean_score
 from course_lib.measure.curve import Curve, LabelsSaved, Point, labels_saved, learning_curve
 from course_lib.measure.density_ratio import DensityRatio, density_ratio
+from course_lib.measure.diagnosis import ClassMovement, Diagnosis, Evidence, diagnosis
 from course_lib.measure.distance import (
     MMD,
     ProxyADistance,
@@ -25,6 +26,7 @@ from course_lib.measure.distance import (
     target_error_bound,
 )
 from course_lib.measure.facts import fact
+from course_lib.measure.label_shift import LabelShift, label_shift, to_shares
 from course_lib.measure.long_runs import LongRun, long_run
 from course_lib.measure.movement import Movement, MovementRow, movement
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
@@ -38,6 +40,7 @@ from course_lib.measure.retrieval import (
     retrieval_both_ways,
     similarities,
 )
+from course_lib.measure.select import Selected, Selection, select, soft_neighbourhood_density
 from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
 from course_lib.measure.tokens import Tokenization, Tokenizations, tokenization, tokenizations
@@ -51,14 +54,18 @@ __all__ = [
     "Audit",
     "AuditRow",
     "BothWays",
+    "ClassMovement",
     "Comparison",
     "ComparisonRow",
     "Control",
     "Correlation",
     "Curve",
     "DensityRatio",
+    "Diagnosis",
+    "Evidence",
     "Hubness",
     "Interval",
+    "LabelShift",
     "LabelsSaved",
     "LongRun",
     "Machine",
@@ -73,6 +80,8 @@ __all__ = [
     "Report",
     "Retrieval",
     "Scaled",
+    "Selected",
+    "Selection",
     "Shift",
     "Similarity",
     "TargetBound",
@@ -89,11 +98,13 @@ __all__ = [
     "cluster_agreement",
     "compare",
     "density_ratio",
+    "diagnosis",
     "expected_calibration_error",
     "fact",
     "from_predictions",
     "h_score",
     "hubness",
+    "label_shift",
     "labels_saved",
     "learning_curve",
     "leep",
@@ -112,10 +123,13 @@ __all__ = [
     "report",
     "retrieval",
     "retrieval_both_ways",
+    "select",
     "shift",
     "similarities",
+    "soft_neighbourhood_density",
     "target_error_bound",
     "temperature",
+    "to_shares",
     "tokenization",
     "tokenizations",
     "transferability",
