@@ -11,7 +11,7 @@ Examples
 --------
 >>> import course_lib
 >>> sorted(course_lib.__all__)
-['encoders', 'measure', 'methods', 'show', 'tasks']
+['encoders', 'measure', 'methods', 'scale', 'show', 'tasks']
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-__all__ = ["encoders", "measure", "methods", "show", "tasks"]
+__all__ = ["encoders", "measure", "methods", "scale", "show", "tasks"]
 
 
 def __getattr__(name: str) -> ModuleType:
