@@ -11,10 +11,10 @@ import pytest
 NOT_COMPARED = ("application/vnd.carryover.fact+json", "image/png", "image/svg+xml", "text/html")
 
 
-def _edition() -> str:
-    from course_lib.runner.plan import edition
+def _edition(recorded: str | None) -> str:
+    from course_lib.runner.plan import edition_like
 
-    return edition()
+    return edition_like(recorded)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -33,5 +33,5 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if type(item).__name__ != "IPyNbCell":
         return
     recorded = item.parent.nb.metadata.get("carryover", {}).get("edition")
-    if recorded not in (None, "packaged", _edition()):
+    if recorded not in (None, _edition(recorded)):
         item.options["check"] = False

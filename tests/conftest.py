@@ -16,10 +16,20 @@ WITH_DATA = {name: os.environ.get(name) for name in ("COURSE_DATA", "COURSE_CACH
 @pytest.fixture
 def cifar(monkeypatch) -> Callable[..., tasks.Task]:
     """The real CIFAR-10, from where it was found when the tests began."""
+    return _real("cifar10", monkeypatch)
+
+
+@pytest.fixture
+def spoken_digits(monkeypatch) -> Callable[..., tasks.Task]:
+    """The real spoken digits, from where they were found when the tests began."""
+    return _real("spoken_digits", monkeypatch)
+
+
+def _real(data: str, monkeypatch) -> Callable[..., tasks.Task]:
     for name, value in WITH_DATA.items():
         monkeypatch.delenv(name, raising=False)
         if value is not None:
             monkeypatch.setenv(name, value)
-    if not tasks.available("cifar10"):
-        pytest.skip("CIFAR-10 is not on this machine: set COURSE_DATA to a folder that holds it")
-    return partial(tasks.load, "cifar10")
+    if not tasks.available(data):
+        pytest.skip(f"{data} is not on this machine: set COURSE_DATA to a folder that holds it")
+    return partial(tasks.load, data)

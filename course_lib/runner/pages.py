@@ -202,7 +202,12 @@ def _index(entries: Sequence[Entry]) -> str:
             f'<ul class="facts">{facts}</ul></li>'
         )
     editions = sorted({entry.edition for entry in entries if entry.edition != PACKAGED})
-    names = {"cifar10": "CIFAR-10", "solar_cells": "solar cells (CIFAR-10 was not on this machine)"}
+    names = {
+        "cifar10": "CIFAR-10",
+        "solar_cells": "solar cells (CIFAR-10 was not on this machine)",
+        "spoken_digits": "spoken digits",
+        "tones": "synthetic tones (spoken digits were not on this machine)",
+    }
     data = " and ".join(names.get(one, one) for one in editions)
     return (
         "<h1>Carryover</h1>\n<p>A hands-on course in transfer learning, executed on this machine"

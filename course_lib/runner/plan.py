@@ -98,6 +98,9 @@ def versions() -> dict[str, str]:
 PACKAGED = "packaged"
 """The edition of a notebook without a choice of data: its results are the same wherever it runs."""
 
+CHOICES = (("cifar10", "solar_cells"), ("spoken_digits", "tones"))
+"""Data sets of which a notebook uses the first that is here; the last always is."""
+
 
 def edition(notebook: Path | None = None) -> str:
     """Return the data set that notebooks with a choice use now, without asking the network.
@@ -105,15 +108,29 @@ def edition(notebook: Path | None = None) -> str:
     Parameters
     ----------
     notebook : pathlib.Path, optional
-        One whose metadata name `PACKAGED` under ``carryover.edition`` has no choice.
+        What its metadata name under ``carryover.edition`` says among what it chooses: `PACKAGED` has no
+        choice. Default: pictures.
+    """
+    if notebook is None:
+        return edition_like(None)
+    metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
+    return edition_like(metadata.get("carryover", {}).get("edition"))
+
+
+def edition_like(recorded: str | None) -> str:
+    """Return the edition that a notebook gets here and now which was recorded with this one.
+
+    Examples
+    --------
+    >>> edition_like("packaged")
+    'packaged'
     """
     from course_lib import tasks
 
-    if notebook is not None:
-        metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-        if metadata.get("carryover", {}).get("edition") == PACKAGED:
-            return PACKAGED
-    return "cifar10" if tasks.available("cifar10") else "solar_cells"
+    if recorded == PACKAGED:
+        return PACKAGED
+    choice = next((one for one in CHOICES if recorded in one), CHOICES[0])
+    return next((name for name in choice if tasks.available(name)), choice[-1])
 
 
 def source_key(notebook: Path) -> str:

@@ -17,6 +17,8 @@ SAMPLES = RATE
 """Every sound lasts one second."""
 
 TAKES = 60
+LOWEST, HIGHEST = 150.0, 600.0
+BANDS = ("150 to 212 Hz", "212 to 300 Hz", "300 to 424 Hz", "424 to 600 Hz")
 ROOMS = ("hall", "street", "studio", "tape", "telephone")
 LICENCE = "made here; free of rights"
 CITATION = (
@@ -24,7 +26,7 @@ CITATION = (
     "7(2); "
     "Fletcher & Rossing (1998), The physics of musical instruments, 2nd ed., Springer"
 )
-_VERSION = 1  # changes when the sounds would
+_VERSION = 2  # changes when the sounds would
 _QUIETEST = 1e-3
 
 # Frequencies of the partials as multiples of the first; sources in `tones`.
@@ -39,6 +41,7 @@ def tones(
     *,
     rooms: Sequence[str] | None = None,
     takes: int = TAKES,
+    ask: str = "instrument",
     seed: int = 0,
 ) -> Task:
     r"""Return synthetic sounds: eight physical models, each recorded in five rooms that do not exist.
@@ -68,6 +71,9 @@ def tones(
         Some of `ROOMS`. Default: all.
     takes : int
         Sounds of each class in each room: two fifths for test, a tenth for validation, one at least of each.
+    ask : "instrument" or "pitch"
+        What the labels say. Pitches are in four bands, each half an octave wide; the drum is left out, since
+        it has another range, which would give it away.
     seed : int
         Of the sounds and the subset.
 
@@ -79,7 +85,7 @@ def tones(
     Raises
     ------
     BadInput
-        For an unknown room, fewer than three takes, or more labels than exist.
+        For an unknown room or question, fewer than three takes, or more labels than exist.
 
     References
     ----------
@@ -96,27 +102,25 @@ def tones(
         raise BadInput(f"rooms={list(chosen)}.", f"Give some of {', '.join(ROOMS)}, or None for all.")
     if takes < 3:
         raise BadInput(f"takes={takes}.", "Give at least 3: one to train, one to choose, one to test.")
-    arrays = _all(takes, seed)
-    here = np.isin(arrays["room"], chosen)
+    if ask not in ("instrument", "pitch"):
+        raise BadInput(f"ask={ask!r}.", "Give 'instrument' or 'pitch'.")
     held = {"test": max(2 * takes // 5, 1), "validation": max(takes // 10, 1)}
     first = {"test": 0, "validation": held["test"], "train": held["test"] + held["validation"]}
     last = {"test": first["validation"], "validation": first["train"], "train": takes}
-    names = tuple(CLASSES)
+    label = "tones" if ask == "instrument" else "tones, pitch"
+    heard = [_room(room, takes, seed) for room in sorted(set(chosen))]
+    names = tuple(CLASSES) if ask == "instrument" else BANDS
 
     def split(part: str) -> Split:
-        rows = np.flatnonzero(here & (arrays["take"] >= first[part]) & (arrays["take"] < last[part]))
-        return Split(
-            arrays["x"][rows],
-            arrays["y"][rows],
-            names,
-            f"tones/{part}",
-            "synthetic tones",
-            arrays["ids"][rows],
-            arrays["room"][rows],
+        rows = [(a["take"] >= first[part]) & (a["take"] < last[part]) & (a[ask] >= 0) for a in heard]
+        x, y, ids, room = (
+            np.concatenate([a[name][r] for a, r in zip(heard, rows, strict=True)])
+            for name in ("x", ask, "ids", "room")
         )
+        return Split(x, y, names, f"{label}/{part}", "synthetic tones", ids, room)
 
     task = Task(
-        name="tones",
+        name=label,
         train=split("train"),
         validation=split("validation"),
         test=split("test"),
@@ -129,31 +133,36 @@ def tones(
     return task if train is None else task.subset(train, seed=seed)
 
 
-@lru_cache(maxsize=2)
-def _all(takes: int, seed: int) -> Arrays:
-    return decoded(f"tones-{_VERSION}-{RATE}-{takes}-{seed}", lambda: _made(takes, seed))
+@lru_cache(maxsize=len(ROOMS))
+def _room(room: str, takes: int, seed: int) -> Arrays:
+    return decoded(f"tones-{_VERSION}-{RATE}-{room}-{takes}-{seed}", lambda: _made(room, takes, seed))
 
 
-def _made(takes: int, seed: int) -> Arrays:
-    kinds = [(room, y, take) for room in ROOMS for y in range(len(CLASSES)) for take in range(takes)]
-    x = np.empty((len(kinds), SAMPLES), np.float32)
-    for row, (room, y, take) in enumerate(kinds):
-        name = list(CLASSES)[y]
-        # Each sound has a generator of its own: more takes leave those that were there as they are.
-        rng = np.random.default_rng([seed, crc32(f"{room}/{name}".encode()), take])
-        x[row] = sound(name, room, rng)
-    ids = np.array([f"tone {room}/{list(CLASSES)[y]}/{take:03d}/seed{seed}" for room, y, take in kinds])
+def _made(room: str, takes: int, seed: int) -> Arrays:
+    """Play every instrument in a room, each take with a generator of its own.
+
+    More takes leave those that were there as they are.
+    """
+    kinds = [(y, name, take) for y, name in enumerate(CLASSES) for take in range(takes)]
+    generators = (
+        np.random.default_rng([seed, crc32(f"{room}/{name}".encode()), take]) for _, name, take in kinds
+    )
+    played = [sound(name, room, rng) for (_, name, _), rng in zip(kinds, generators, strict=True)]
+    pitch = np.array([hertz for _, hertz in played])
+    band = np.floor(len(BANDS) * np.log(pitch / LOWEST) / np.log(HIGHEST / LOWEST)).astype(np.int64)
+    drum = np.array([name == "membrane" for _, name, _ in kinds])
     return {
-        "x": x,
-        "y": np.array([y for _, y, _ in kinds], np.int64),
-        "room": np.array([room for room, _, _ in kinds]),
+        "x": np.stack([x for x, _ in played]),
+        "instrument": np.array([y for y, _, _ in kinds], np.int64),
+        "pitch": np.where(drum, -1, np.clip(band, 0, len(BANDS) - 1)),
+        "room": np.array([room] * len(kinds)),
         "take": np.array([take for _, _, take in kinds], np.int64),
-        "ids": ids,
+        "ids": np.array([f"{room}/{name}/{take:03d}/seed{seed}" for _, name, take in kinds]),
     }
 
 
-def sound(name: str, room: str, rng: np.random.Generator) -> np.ndarray:
-    """Return one second of an instrument in a room, ``(8000,)`` float32.
+def sound(name: str, room: str, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Return one second of an instrument in a room, ``(8000,)`` float32, and its pitch in Hertz.
 
     Parameters
     ----------
@@ -164,7 +173,7 @@ def sound(name: str, room: str, rng: np.random.Generator) -> np.ndarray:
     rng : numpy.random.Generator
         Draws pitch, colour, moment, loudness and noise.
     """
-    low, high = (80.0, 200.0) if name == "membrane" else (150.0, 600.0)
+    low, high = (80.0, 200.0) if name == "membrane" else (LOWEST, HIGHEST)
     pitch = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     begins = int(rng.integers(0, SAMPLES // 5))
     dry = np.zeros(SAMPLES)
@@ -172,7 +181,7 @@ def sound(name: str, room: str, rng: np.random.Generator) -> np.ndarray:
     dry[begins:] = played / max(np.abs(played).max(), _QUIETEST)
     heard = _IN_ROOM[room](dry, rng)
     loudness = 10 ** (rng.uniform(-18, -3) / 20)
-    return np.asarray(loudness * heard / np.abs(heard).max(), np.float32)
+    return np.asarray(loudness * heard / np.abs(heard).max(), np.float32), pitch
 
 
 Model = Callable[[float, int, np.random.Generator], np.ndarray]

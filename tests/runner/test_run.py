@@ -301,3 +301,15 @@ def test_build_folder_named(course, tmp_path: Path):
     assert course.run("--build", str(tmp_path / "else" / "where"))[0] == 0
     assert (tmp_path / "else" / "where" / "pages" / "00_a.html").is_file()
     assert not course.build.exists()
+
+
+def test_a_notebook_of_sounds_chooses_among_sounds(course):
+    from course_lib.runner.plan import edition, edition_like
+
+    path = course.add("00_a", "1 + 1")
+    notebook = json.loads(path.read_text())
+    notebook["metadata"]["carryover"] = {"edition": "tones"}
+    path.write_text(json.dumps(notebook))
+    assert edition(path) in {"spoken_digits", "tones"}
+    assert edition() in {"cifar10", "solar_cells"}
+    assert edition_like("solar_cells") == edition_like(None) == edition()
