@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from course_lib.bench import adaptation, cross_lingual, zero_shot
+from course_lib.bench import adaptation, cross_lingual, student, zero_shot
 from course_lib.bench.figures import machine
 from course_lib.errors import BadInput
 
@@ -78,6 +78,21 @@ RUNS: dict[str, tuple[str, Callable[[], Iterator[dict[str, Any]]], Callable[...,
         adaptation.settings,
         adaptation.work,
     ),
+    **{
+        f"{run}_student": (what, partial(student.settings, run), partial(student.work, run))
+        for run, what in (
+            (
+                "cifar10",
+                f"A teacher of {student.TEACHER_PIXELS} px and students of 64: {student.LABELS:,} labels of "
+                f"CIFAR-10, {student.UNLABELLED:,} pictures without, {student.TEST:,} test pictures; each seed "
+                "with labels of its own",
+            ),
+            (
+                "topics",
+                "16 topics in English: the multilingual BERT as teacher, 3 of its 12 layers as students",
+            ),
+        )
+    },
     **{
         f"{task}_zero_shot": (
             f"{name}, all pairs, three epochs: taught in English or in translated Chinese, tested in both",

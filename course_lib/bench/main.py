@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from course_lib.bench import comparisons
+from course_lib.bench.closed_forms import closed_forms
 from course_lib.bench.figures import Figure, join_kept, report_lines, to_json, write_readme
 from course_lib.bench.fine_tuning import fine_tuning
 from course_lib.bench.grading import grading
 from course_lib.bench.planner import planner
 from course_lib.bench.solar import solar
+from course_lib.bench.student import student
 from course_lib.bench.text import text_alignment, text_encoding, text_fine_tuning, text_loading
 from course_lib.bench.transferability import transferability
 from course_lib.errors import BadInput
@@ -29,6 +31,8 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "text_fine_tuning": text_fine_tuning,
     "text_alignment": text_alignment,
     "text_loading": text_loading,
+    "closed_forms": closed_forms,
+    "student": student,
     "grading": grading,
 }
 KEPT = Path("results/bench.json")

@@ -189,9 +189,8 @@ def distillation_loss(logits: np.ndarray, targets: np.ndarray, temperature: floa
     """
     k = logits.shape[1]
     hard, soft = np.asarray(targets[:, :k], np.float64), np.asarray(targets[:, k:], np.float64)
-    return -(hard * _log_softmax(logits)).sum(axis=1) - temperature**2 * (
-        soft * _log_softmax(logits / temperature)
-    ).sum(axis=1)
+    at_1, at_t = _log_softmax(logits), _log_softmax(logits / temperature)
+    return np.asarray(-(hard * at_1).sum(axis=1) - temperature**2 * (soft * at_t).sum(axis=1))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

@@ -215,7 +215,7 @@ def distill_features(
     fit = fit_ridge(s, t, strengths=strengths)
     seconds = {"features": s_seconds + t_seconds, "fit": time.perf_counter() - start}
     name = name or f"{student_encoder.name}, taught by {teacher_encoder.name}"
-    story = {"teacher": teacher_encoder.name, "strength": fit.strength}
+    story: dict[str, Any] = {"teacher": teacher_encoder.name, "strength": fit.strength}
     if how == "ridge":
         return TaughtEncoder(
             name, student_encoder, fit.map, explained=fit.explained, seconds=seconds, **story
