@@ -23,6 +23,7 @@ from course_lib.show.retrieval import retrieval
 from course_lib.show.scatter import scatter
 from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
 from course_lib.show.shift import shift
+from course_lib.show.spectrogram import spectrograms
 from course_lib.show.style import styled
 from course_lib.show.tokens import tokens
 from course_lib.show.training import LiveTraining, training
@@ -59,6 +60,7 @@ __all__ = [
     "setting_of",
     "shares",
     "shift",
+    "spectrograms",
     "styled",
     "tokens",
     "tradeoff",
