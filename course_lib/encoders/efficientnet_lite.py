@@ -6,7 +6,7 @@ them quick without an accelerator. Padding is TensorFlow's ``same``, as in the o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,6 +177,26 @@ def widths() -> dict[str, int]:
     672
     """
     return {block.name: block.convolutions[-2].filters for block in blocks()}
+
+
+def renormalised(
+    state: Mapping[str, np.ndarray], statistics: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return the arrays with other running means and variances, named by the normalisation's layer.
+
+    Examples
+    --------
+    >>> state = {"_bn0.running_mean": np.zeros(2), "_bn0.weight": np.ones(2)}
+    >>> new = renormalised(state, {"stem_bn": (np.ones(2), np.full(2, 4.0))})
+    >>> new["_bn0.running_mean"].tolist(), new["_bn0.running_var"].tolist(), "_bn0.running_var" in state
+    ([1.0, 1.0], [4.0, 4.0], False)
+    """
+    norms = {f"{part.layer}_bn": part.norm for part in convolutions()}
+    fresh = dict(state)
+    for layer, (mean, variance) in statistics.items():
+        fresh[f"{norms[layer]}.running_mean"] = np.asarray(mean, np.float32)
+        fresh[f"{norms[layer]}.running_var"] = np.asarray(variance, np.float32)
+    return fresh
 
 
 def random_state(state: dict[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from course_lib.methods.adversarial import cdan, dann
     from course_lib.methods.align import (
         AffineMap,
         AlignedEncoder,
@@ -31,20 +32,25 @@ if TYPE_CHECKING:
     from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
     from course_lib.methods.low_rank import bitfit, lora
+    from course_lib.methods.mlp import MLPHead, source_mlp
     from course_lib.methods.mmd_match import fit_mmd_matching, mmd_matching
     from course_lib.methods.pretrain import PretrainedText, continued_mlm, mlm_head
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
+    from course_lib.methods.renormalise import RenormalisedEncoder, adabn, adabn_probe
     from course_lib.methods.saved import load, save
     from course_lib.methods.scratch import scratch_cnn
+    from course_lib.methods.self_trained import self_training
     from course_lib.methods.simple import knn, majority, nearest_mean
     from course_lib.methods.soft_targets import SoftTargets, softened
     from course_lib.methods.soups import greedy_soup, uniform_soup
+    from course_lib.methods.source_free import shot
     from course_lib.methods.speed import machine
     from course_lib.methods.standardise import fit_standardisation, standardisation
     from course_lib.methods.subspace import fit_subspace_alignment, subspace_alignment
     from course_lib.methods.task_vectors import TaskVector, arithmetic, task_vector
     from course_lib.methods.taught import TaughtEncoder, distill_features
+    from course_lib.methods.test_time import tent
     from course_lib.methods.transport import SampleMap, fit_optimal_transport, optimal_transport
     from course_lib.methods.unlabelled import unlabelled
     from course_lib.methods.vocabulary import NewVocabulary, carried_over, new_vocabulary
@@ -58,22 +64,28 @@ _HOME = {
     "FeatureClassifier": "classifier",
     "FineTuned": "fine_tune_keras",
     "LinearHead": "probe",
+    "MLPHead": "mlp",
     "NewVocabulary": "vocabulary",
     "PretrainedText": "pretrain",
+    "RenormalisedEncoder": "renormalise",
     "SampleMap": "transport",
     "SoftTargets": "soft_targets",
     "TaskVector": "task_vectors",
     "TaughtEncoder": "taught",
     "TextFineTuned": "fine_tune_torch",
+    "adabn": "renormalise",
+    "adabn_probe": "renormalise",
     "arithmetic": "task_vectors",
     "article_program": "article",
     "bitfit": "low_rank",
     "carried_cnn": "carried",
     "carried_over": "vocabulary",
+    "cdan": "adversarial",
     "centring": "align",
     "cnn_encoder": "carried",
     "continued_mlm": "pretrain",
     "coral": "align",
+    "dann": "adversarial",
     "distill": "distilling",
     "distill_features": "taught",
     "ensemble": "ensembles",
@@ -108,11 +120,15 @@ _HOME = {
     "resample": "imbalance",
     "save": "saved",
     "scratch_cnn": "scratch",
+    "self_training": "self_trained",
+    "shot": "source_free",
     "softened": "soft_targets",
     "source_cnn": "carried",
+    "source_mlp": "mlp",
     "standardisation": "standardise",
     "subspace_alignment": "subspace",
     "task_vector": "task_vectors",
+    "tent": "test_time",
     "uniform_soup": "soups",
     "unlabelled": "unlabelled",
     "wise_ft": "fuse",
@@ -128,22 +144,28 @@ __all__ = [
     "FeatureClassifier",
     "FineTuned",
     "LinearHead",
+    "MLPHead",
     "NewVocabulary",
     "PretrainedText",
+    "RenormalisedEncoder",
     "SampleMap",
     "SoftTargets",
     "TaskVector",
     "TaughtEncoder",
     "TextFineTuned",
+    "adabn",
+    "adabn_probe",
     "arithmetic",
     "article_program",
     "bitfit",
     "carried_cnn",
     "carried_over",
+    "cdan",
     "centring",
     "cnn_encoder",
     "continued_mlm",
     "coral",
+    "dann",
     "distill",
     "distill_features",
     "ensemble",
@@ -178,11 +200,15 @@ __all__ = [
     "resample",
     "save",
     "scratch_cnn",
+    "self_training",
+    "shot",
     "softened",
     "source_cnn",
+    "source_mlp",
     "standardisation",
     "subspace_alignment",
     "task_vector",
+    "tent",
     "uniform_soup",
     "unlabelled",
     "wise_ft",
