@@ -43,7 +43,12 @@ def lab(
 
 @app.command()
 def run(
-    names: Names = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Numbers (04), names or paths; none means all. Or a folder made by `course new`."
+        ),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Execute everything anew.")] = False,
     commit_outputs: Annotated[
         bool,
@@ -53,10 +58,38 @@ def run(
     notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks.")] = None,
 ) -> None:
     """Execute notebooks in order; write pages, results and a table of minutes to build/."""
+    if names:
+        from course_lib.cli.new import project_among, run_project
+
+        project = project_among(names)
+        if project is not None:
+            raise typer.Exit(run_project(project))
     from course_lib.runner import run_course
 
     code = run_course(names or [], fresh=fresh, commit_outputs=commit_outputs, build=build, folder=notebooks)
     raise typer.Exit(code)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="The project's folder: new, or empty.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your pictures (a folder per class) or your table (a CSV file). Default: put in later."
+        ),
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="pictures or sentences (default: by the data).")] = None,
+    text: Annotated[str | None, typer.Option(help="The table's column of sentences.")] = None,
+    label: Annotated[str | None, typer.Option(help="The table's column of labels.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="For fine-tuning, all runs together (default: 10; 0: none).")
+    ] = None,
+) -> None:
+    """Lay out a project for your own data; `course run FOLDER` takes it to a report."""
+    from course_lib.cli.new import lay_out
+
+    raise typer.Exit(lay_out(folder, data, kind, text=text, label=label, minutes=minutes))
 
 
 @app.command()
