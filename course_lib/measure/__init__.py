@@ -43,6 +43,7 @@ from course_lib.measure.retrieval import (
 from course_lib.measure.select import Selected, Selection, select, soft_neighbourhood_density
 from course_lib.measure.shift import Shift, shift
 from course_lib.measure.similarity import Similarity, cka_matrix, linear_cka
+from course_lib.measure.stated import Stated, stated
 from course_lib.measure.tokens import Tokenization, Tokenizations, tokenization, tokenizations
 from course_lib.measure.transferability import Transferability, h_score, leep, log_me, nce, transferability
 from course_lib.measure.uniformity import Uniformity, alignment_and_uniformity
@@ -84,6 +85,7 @@ __all__ = [
     "Selection",
     "Shift",
     "Similarity",
+    "Stated",
     "TargetBound",
     "Tokenization",
     "Tokenizations",
@@ -126,6 +128,7 @@ __all__ = [
     "select",
     "shift",
     "similarities",
+    "stated",
     "soft_neighbourhood_density",
     "target_error_bound",
     "temperature",
