@@ -108,8 +108,8 @@ def table(shown: Iterable[Term], folder: str | Path = ".") -> str:
 def page() -> str:
     """Return the glossary as a page in Markdown, with links from ``docs/`` to the notebooks."""
     head = (
-        "# Glossary · 术语表\n\nTerms of the course, with the notebook where each first appears. Written from "
-        "`course_lib/glossary/terms.csv`\nby `python -m course_lib.glossary > docs/glossary.md`.\n\n"
+        "# Glossary · 术语表\n\nTerms of the course, with the notebook where each first appears. Written "
+        "from `course_lib/glossary/terms.csv`\nby `python -m course_lib.glossary > docs/glossary.md`.\n\n"
     )
     rows = [f"| {one.term} | {one.chinese} | {one.definition} | {one.notebook} |" for one in terms()]
     return head + "\n".join(["| term | 中文 | meaning | notebook |", "|---|---|---|---|", *rows]) + "\n"
