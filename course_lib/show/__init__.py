@@ -3,6 +3,7 @@
 matplotlib is imported when the first figure is drawn.
 """
 
+from course_lib.show.advice import QUESTIONS, Advice, advice
 from course_lib.show.attention import attention
 from course_lib.show.charts import bars, confusion, learning_curve, recall_per_class, shares, tradeoff
 from course_lib.show.costs import costs
@@ -31,11 +32,14 @@ from course_lib.show.widgets import Explorer, explore
 
 __all__ = [
     "ANSWERS",
+    "QUESTIONS",
     "SETTINGS",
+    "Advice",
     "Explorer",
     "LiveTraining",
     "Picture",
     "Progress",
+    "advice",
     "attention",
     "bars",
     "confusion",

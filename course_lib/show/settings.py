@@ -76,6 +76,18 @@ def _places(notebooks: tuple[int, ...], folder: Path) -> str:
     return "; ".join(parts)
 
 
+def link_to(number: int, folder: str | Path = ".") -> str:
+    """Return a link to a notebook that is in `folder`, else its number.
+
+    Examples
+    --------
+    >>> link_to(7, "nowhere")
+    'notebook 07'
+    """
+    paths = sorted(Path(folder).glob(f"{number:02d}_*.ipynb"))
+    return f"[notebook {number:02d}]({paths[0].name})" if paths else f"notebook {number:02d}"
+
+
 def _listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 

@@ -25,7 +25,7 @@ def course(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("command", ["lab", "run", "doctor", "fetch", "bench"])
+@pytest.mark.parametrize("command", ["lab", "run", "new", "doctor", "fetch", "bench"])
 def test_each_command_explains_itself(command):
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0
