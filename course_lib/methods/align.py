@@ -54,7 +54,7 @@ class FeatureMap(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
-    """Moves features: ``(x - centre) @ matrix + shift``.
+    """Moves features: ``(x - centre) @ matrix @ back + shift``.
 
     Parameters
     ----------
@@ -65,6 +65,8 @@ class AffineMap:
         without turning or stretching.
     shift : numpy.ndarray
         ``(d,)`` float32, or ``(e,)``, where they are brought.
+    back : numpy.ndarray or None
+        ``(k, e)`` float32 where the matrix is ``(d, k)``: two narrow ones take less than their product.
 
     Examples
     --------
@@ -76,9 +78,10 @@ class AffineMap:
     centre: np.ndarray
     matrix: np.ndarray | None
     shift: np.ndarray
+    back: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("centre", "matrix", "shift"):
+        for name in ("centre", "matrix", "shift", "back"):
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, np.asarray(given, np.float32))
@@ -90,8 +93,8 @@ class AffineMap:
 
     @property
     def parameters(self) -> int:
-        """Numbers that say what the map does: an offset, and the matrix where there is one."""
-        return self.dim + (0 if self.matrix is None else self.matrix.size)
+        """Numbers that say what the map does: an offset, and the matrices where there are any."""
+        return self.dim + sum(part.size for part in (self.matrix, self.back) if part is not None)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return features ``(n, d)`` float32 after the map.
@@ -109,7 +112,10 @@ class AffineMap:
         moved = x - self.centre
         if self.matrix is not None:
             moved = moved * self.matrix if self.matrix.ndim == 1 else moved @ self.matrix
-        return np.asarray(moved + self.shift)
+        if self.back is not None:
+            moved = moved @ self.back
+        moved += self.shift
+        return np.asarray(moved)
 
 
 def fit_centring(source: np.ndarray, target: np.ndarray) -> AffineMap:
@@ -484,8 +490,10 @@ def _rows(data: Data, rows: np.ndarray) -> Data:
     return data.take(rows) if isinstance(data, Split) else np.asarray(data)[rows]
 
 
-def both_domains(source: np.ndarray, target: np.ndarray, fewest: int) -> list[np.ndarray]:
-    """Return both as float64 copies, after making sure that they have the same columns."""
+def both_domains(
+    source: np.ndarray, target: np.ndarray, fewest: int, dtype: type[np.floating[Any]] = np.float64
+) -> list[np.ndarray]:
+    """Return both, as copies unless they are of that type, after making sure of the same columns."""
     both = [check_features(x, what=what) for x, what in ((source, "source"), (target, "target"))]
     for x, what in zip(both, ("source", "target"), strict=True):
         if len(x) < fewest:
@@ -497,7 +505,7 @@ def both_domains(source: np.ndarray, target: np.ndarray, fewest: int) -> list[np
             f"The source has {both[0].shape[1]:,} features and the target {both[1].shape[1]:,}.",
             "Encode both with the same encoder.",
         )
-    return [x.astype(np.float64) for x in both]
+    return [x.astype(dtype, copy=False) for x in both]
 
 
 def fitting_features(features: np.ndarray, dim: int) -> np.ndarray:

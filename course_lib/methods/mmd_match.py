@@ -90,7 +90,7 @@ def fit_mmd_matching(
         raise BadInput(f"dims={dims}, most={most}, steps={steps}.", "Give positive numbers, most from 2.")
     a, b = both_domains(source, target, fewest=2)
     centre, shift = b.mean(axis=0), a.mean(axis=0)
-    basis = principal_directions(a, "source")[1][:, :dims].astype(np.float64)
+    basis = principal_directions(a, "source", dims)[1].astype(np.float64)
     rng = np.random.default_rng(seed)
     x, y = (
         (part if len(part) <= most else part[np.sort(rng.permutation(len(part))[:most])]) @ basis

@@ -28,7 +28,7 @@ FORMAT = 1
 """Of the file; rises when an older course could not read it."""
 
 AGAIN = "Save it again, or take another copy of the file."
-_PARTS = ("centre", "matrix", "shift")
+_PARTS = ("centre", "matrix", "shift", "back")
 R = TypeVar("R", bound=TextRecipe)
 
 
@@ -81,7 +81,7 @@ def encoder_of(told: dict[str, Any], arrays: dict[str, np.ndarray], given: Encod
     """Return the encoder that a file names, after making sure that it is that one."""
     if told["kind"] == "aligned":
         base = given.base if isinstance(given, AlignedEncoder) else given
-        map = AffineMap(arrays["map:centre"], arrays.get("map:matrix"), arrays["map:shift"])
+        map = AffineMap(**{part: arrays.get(f"map:{part}") for part in _PARTS})  # type: ignore[arg-type]
         return AlignedEncoder(told["name"], encoder_of(told["base"], arrays, base), map)
     if given is None:
         if told["kind"] != "text" or told["name"] not in (MULTILINGUAL, ENGLISH):

@@ -49,13 +49,19 @@ def fit_standardisation(source: np.ndarray, target: np.ndarray, *, ridge: float 
     [[0.0], [1.0], [3.0]]
     """
     need_at_least_0(ridge)
-    a, b = both_domains(source, target, fewest=2)
-    spread_a, spread_b = (
-        np.sqrt(v + ridge * v.mean()) for v in (a.var(axis=0, ddof=1), b.var(axis=0, ddof=1))
-    )
-    there = spread_b > NOTHING * np.abs(b).max(axis=0)
+    a, b = both_domains(source, target, fewest=2, dtype=np.float32)
+    (mean_a, spread_a), (mean_b, spread_b) = (_mean_and_spread(x, ridge) for x in (a, b))
+    there = spread_b > NOTHING * np.maximum(b.max(axis=0), -b.min(axis=0))
     factor = np.divide(spread_a, spread_b, out=np.zeros_like(spread_a), where=there)
-    return AffineMap(b.mean(axis=0), factor, a.mean(axis=0))
+    return AffineMap(mean_b, factor, mean_a)
+
+
+def _mean_and_spread(x: np.ndarray, ridge: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return both per column, summed in float64 without a copy of x in it."""
+    mean = x.mean(axis=0, dtype=np.float64)
+    centred = x - mean.astype(np.float32)
+    variance = np.square(centred, out=centred).sum(axis=0, dtype=np.float64) / (len(x) - 1)
+    return mean, np.sqrt(variance + ridge * variance.mean())
 
 
 def standardisation(
