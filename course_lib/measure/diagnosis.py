@@ -505,10 +505,14 @@ def _kind(
             "tells."
         )
     if proxy.error < LEAST_OVERLAP:
-        meaning = "mean something else there" if y_given_x == _DIFFERS else "seem to mean the same there"
+        meaning = (
+            "what the classifier's score says of the class has changed"
+            if y_given_x == _DIFFERS
+            else "where scores overlap they say no other thing of the class"
+        )
         return CANNOT_TELL, (
             f"the inputs hardly overlap (told apart with {proxy.error:.1%} error), so that there is no input "
-            f"at which both could be asked. What can be said: the classifier's scores {meaning}."
+            f"at which both could be asked. What can be said: {meaning}."
         )
     if y_given_x == _DIFFERS:
         return CONCEPT, (

@@ -226,20 +226,23 @@ def label_shift(
 
 
 def to_shares(probabilities: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    r"""Return probabilities whose scores were moved, class by class, until their mean is `shares`.
+    r"""Return probabilities whose scores were moved, class by class, until the answers have these shares.
 
-    .. math:: p'_c(x) \propto p_c(x)\, e^{b_c}, \qquad \text{mean } p'_c = \text{shares}_c
+    .. math:: p'_c(x) \propto p_c(x)\, e^{b_c}, \qquad
+              \text{share of examples with } \arg\max p' = c \text{ is } π_c
 
-    What a shift moves along with every example is undone by the b, whatever its cause; who is ahead of whom
-    within a class column hardly changes. It needs the shares in the target: known from elsewhere, from a
-    handful of labels, or by `label_shift` where P(X|Y) is unchanged.
+    What a shift moves along with every example is undone by the b, whatever its cause; of two classes the
+    order of the examples stays, and only the threshold goes to where the shares put it. It needs the shares
+    in the target: known from elsewhere, from a handful of labels, or by `label_shift` where P(X|Y) is
+    unchanged. The b are those of the likeliest answers with these shares (an optimal transport of examples to
+    classes); examples that are tied cannot be divided.
 
     Parameters
     ----------
     probabilities : numpy.ndarray
         ``(n, k)``.
     shares : numpy.ndarray
-        ``(k,)``, summing to 1.
+        ``(k,)``, π, summing to 1.
 
     Returns
     -------
@@ -255,31 +258,55 @@ def to_shares(probabilities: np.ndarray, shares: np.ndarray) -> np.ndarray:
     --------
     All are said to be of class 0, though half are not:
 
-    >>> p = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
+    >>> p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     >>> to_shares(p, np.array([0.5, 0.5])).argmax(axis=1).tolist()
     [0, 0, 1, 1]
     """
     p = np.maximum(checked_probabilities(probabilities), 1e-12)
+    wanted = _checked_shares(shares, p.shape[1])
+    z = np.log(p)
+    there = np.flatnonzero(wanted > 0)
+    move = np.full(p.shape[1], -np.inf)
+    move[there] = 0.0
+    if len(there) == 2:
+        first, second = there
+        odds = np.sort(z[:, second] - z[:, first])
+        cut = int(np.floor(len(odds) * wanted[first] + 0.5))  # so many below it are answered first
+        padded = np.concatenate([[odds[0] - 1], odds, [odds[-1] + 1]])
+        move[second] = -(padded[cut] + padded[cut + 1]) / 2
+    elif len(there) > 2:
+        move[there] = _transport(z[:, there], wanted[there])
+    moved = z + move
+    moved = np.exp(moved - moved.max(axis=1, keepdims=True))
+    return np.asarray(moved / moved.sum(axis=1, keepdims=True))
+
+
+def _checked_shares(shares: np.ndarray, k: int) -> np.ndarray:
     wanted = np.asarray(shares, np.float64)
-    if wanted.shape != (p.shape[1],) or not np.isfinite(wanted).all() or wanted.min() < 0:
+    if wanted.shape != (k,) or not np.isfinite(wanted).all() or wanted.min() < 0:
         raise BadInput(
-            f"Shares of shape {wanted.shape} for {p.shape[1]} classes.",
-            "Give one share of at least 0 per class.",
+            f"Shares of shape {wanted.shape} for {k} classes.", "Give one share of at least 0 per class."
         )
     if abs(wanted.sum() - 1) > 1e-2:
         raise BadInput(f"The shares sum to {wanted.sum():.3g}.", "Divide them by their sum.")
-    wanted = wanted / wanted.sum()
-    there = wanted > 0
-    factor = np.where(there, 1.0, 0.0)
-    for _ in range(_STEPS):
-        moved = p * factor
-        moved /= moved.sum(axis=1, keepdims=True)
-        mean = moved.mean(axis=0)
-        if np.abs(mean - wanted).max() < _TOLERANCE:
-            break
-        factor[there] *= wanted[there] / np.maximum(mean[there], 1e-300)
-        factor /= factor.max()
-    return np.asarray(moved)
+    return np.asarray(wanted / wanted.sum())
+
+
+def _transport(z: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return moves ``(k,)`` of scores ``(n, k)`` that give answers of these shares.
+
+    Entropic transport, colder and colder: at the end the soft shares are the hard ones but for few.
+    """
+    move, scale = np.zeros(len(wanted)), float(z.std()) or 1.0
+    for heat in scale * np.geomspace(1, 1e-2, 12):
+        for _ in range(_STEPS // 10):
+            soft = (z + move) / heat
+            soft = np.exp(soft - soft.max(axis=1, keepdims=True))
+            mean = (soft / soft.sum(axis=1, keepdims=True)).mean(axis=0)
+            move += heat * (np.log(wanted) - np.log(np.maximum(mean, 1e-12)))
+            if np.abs(mean - wanted).max() < 0.1 / len(z):
+                break
+    return np.asarray(move - move.max())
 
 
 def checked_probabilities(given: np.ndarray, what: str = "given") -> np.ndarray:
@@ -391,7 +418,9 @@ def _notes(
         )
     if np.isnan(p):
         notes.append("A single example in one of the samples: whether there is a shift cannot be tested.")
-    torn = [name for name, a, b in zip(names, bbse, em, strict=True) if a.low > b.high or b.low > a.high]
+    torn = [
+        name for name, a, b in zip(names, bbse, em, strict=True) if max(a.low - b.high, b.low - a.high) > 0.01
+    ]
     if torn:
         c = int(np.abs(first - second).argmax())
         notes.append(

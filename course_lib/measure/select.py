@@ -465,7 +465,7 @@ def _notes(by: dict[str, Selected], collapsed: tuple[str, ...], effective: float
             f"{', '.join(collapsed)}: nearly all target examples in one class"
             + (f", and yet chosen by {', '.join(fooled)}." if fooled else ".")
         )
-    if effective < 0.1 * n:
+    if effective < max(0.1 * n, 50):
         notes.append(
             f"The weights leave {effective:.0f} effective of {n:,} examples: weighted scores are noise."
         )

@@ -20,7 +20,7 @@ from course_lib.methods.probe import linear_probe
 from course_lib.methods.unlabelled import unlabelled
 from course_lib.tasks.task import Task
 
-MOST = 512
+MOST = 256
 """Pictures that statistics are estimated on: a channel of the last layer then has thousands of places."""
 
 FEW = 16
