@@ -15,7 +15,7 @@ def test_places():
     x = {"a": loud, "b": loud[::-1]}
     picture = show.spectrograms(x, hertz=HERTZ, waves={"a": np.zeros(60), "b": np.ones(60)}, title="Two")
     axes = picture.figure.axes
-    assert [one.get_title() for one in axes] == ["a", "b", "", ""]
+    assert [one.get_title("left") for one in axes] == ["a", "b", "", ""]
     np.testing.assert_array_equal(axes[2].images[0].get_array(), loud)
     assert axes[2].images[0].origin == "lower"
     ticks = dict(
