@@ -22,7 +22,7 @@ WIDTH = 1280
 CLASSES = 10
 FEW_ROWS = 400
 FEW_WIDTH = 40
-MATCHED = 400
+MATCHED = 1000
 HERE, THERE = 1, -2
 """How skada numbers a source and a target."""
 
@@ -229,7 +229,7 @@ def _duels(domains: Domains) -> list[Duel]:
             methods.fit_mmd_matching,
             skada.MMDLSConSMappingAdapter(gamma=gamma, max_iter=100),
             few,
-            f"Theirs is cubic in the rows and uses the source's labels: both see {MATCHED} of each domain",
+            f"Theirs is cubic in the rows and uses the source's labels: both get {MATCHED:,} of each domain",
         ),
         _weighing(domains, skada.DiscriminatorReweightAdapter()),
     ]
@@ -275,6 +275,7 @@ def _moving(name: str, fit: Callable[..., Any], adapter: Any, domains: Domains, 
 def _weighing(domains: Domains, adapter: Any) -> Duel:
     """Return the duel of two density ratios."""
     from course_lib.measure import density_ratio
+    from course_lib.methods.weighting import FEWEST, flattening
 
     stacked = _stacked(domains)
 
@@ -290,7 +291,8 @@ def _weighing(domains: Domains, adapter: Any) -> Duel:
 
     def scores() -> tuple[float, float]:
         ratio = density_ratio(domains.source, domains.target)
-        head = domains.probe(example_weight=(ratio.weights, ratio(domains.validation)))
+        power = flattening(ratio.weights, FEWEST)
+        head = domains.probe(example_weight=(ratio.weights**power, ratio(domains.validation) ** power))
         other = domains.probe(example_weight=(rival(), theirs(domains.validation)))
         return domains.score(head, domains.test), domains.score(other, domains.test)
 

@@ -21,7 +21,7 @@ FOLDS = 4
 CLIP = 50.0
 """The largest weight, in units of the mean."""
 
-_MOST = 2000  # rows of each domain that the directions are read off
+_MOST = 1000  # rows of each domain that the directions are read off
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class DensityRatio:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return the weights ``(m,)`` of further source examples, on the scale of `weights`."""
-        z = (np.asarray(features, np.float64) - self._centre) @ self._directions
+        z = (np.asarray(features, np.float32) - self._centre) @ self._directions
         odds = _with_ones(z) @ self._coefficients.T
         return np.asarray(np.minimum(np.exp(odds.mean(axis=1)) / self._scale, CLIP))
 
@@ -140,16 +140,15 @@ def density_ratio(
     >>> bool(np.corrcoef(np.log(found.weights), source[:, 0] - 0.5)[0, 1] > 0.99)  # the true log ratio
     True
     """
-    x, y = both_samples(source, target, fewest=10)
+    x, y = (part.astype(np.float32) for part in both_samples(source, target, fewest=10))
     if dims < 1 or folds < 2:
         raise BadInput(f"dims={dims}, folds={folds}.", "Give 1 direction and 2 folds or more.")
     rng = np.random.default_rng(seed)
     centre, directions = _directions(x, y, dims, rng)
-    z = _with_ones(np.vstack([(x - centre) @ directions, (y - centre) @ directions]))
+    z = _with_ones(np.vstack([(part - centre) @ directions for part in (x, y)]))
     domain = np.repeat([0.0, 1.0], [len(x), len(y)])
     fold = np.concatenate([rng.permutation(len(part)) % folds for part in (x, y)])
-    found = min((_held_out(z, domain, fold, strength) for strength in STRENGTHS), key=lambda held: held[0])
-    log_loss, strength, odds, coefficients = found
+    log_loss, strength, odds, coefficients = _best(z, domain, fold)
     weights, scale = _weights(odds[: len(x)])
     right = (odds > 0) == (domain > 0)
     told_apart = float(np.mean([right[domain == d].mean() for d in (0, 1)]))
@@ -176,34 +175,54 @@ def _directions(
     from scipy.linalg import eigh
 
     some = [part[rng.permutation(len(part))[:_MOST]] for part in (x, y)]
-    centre = (some[0].mean(axis=0) + some[1].mean(axis=0)) / 2
+    means = [part.mean(axis=0, dtype=np.float64) for part in some]
+    centre = ((means[0] + means[1]) / 2).astype(np.float32)
     pooled = np.vstack(some) - centre
-    covariance = (pooled.astype(np.float32).T @ pooled.astype(np.float32)).astype(np.float64) / len(pooled)
+    covariance = pooled.T @ pooled / np.float32(len(pooled))
     d = len(covariance)
     values, vectors = eigh(covariance, subset_by_index=[max(d - dims, 0), d - 1])
-    there = values > 1e-6 * max(values[-1], 1e-300)
+    there = values > 1e-5 * max(values[-1], 1e-30)
     return centre, vectors[:, there] / np.sqrt(values[there])
 
 
 def _with_ones(z: np.ndarray) -> np.ndarray:
-    return np.hstack([z, np.ones((len(z), 1))])
+    return np.hstack([z, np.ones((len(z), 1))]).astype(np.float64)
+
+
+def _best(z: np.ndarray, domain: np.ndarray, fold: np.ndarray) -> tuple[float, float, np.ndarray, np.ndarray]:
+    """Return the least held-out log-loss, its strength, log odds ``(n + m,)`` and coefficients per fold.
+
+    From strong to weak, each fit starting at the last one's, until the loss rises.
+    """
+    theta = np.zeros((int(fold.max()) + 1, z.shape[1]))
+    best: tuple[float, float, np.ndarray, np.ndarray] | None = None
+    for strength in sorted(STRENGTHS, reverse=True):
+        found = _held_out(z, domain, fold, strength, theta)
+        theta = found[3]
+        if best is not None and found[0] > best[0]:
+            break
+        best = found
+    assert best is not None
+    return best
 
 
 def _held_out(
-    z: np.ndarray, domain: np.ndarray, fold: np.ndarray, strength: float
+    z: np.ndarray, domain: np.ndarray, fold: np.ndarray, strength: float, start: np.ndarray
 ) -> tuple[float, float, np.ndarray, np.ndarray]:
     """Return held-out log-loss, the strength, log odds ``(n + m,)`` and coefficients per fold."""
     odds, coefficients = np.empty(len(z)), []
-    for k in range(int(fold.max()) + 1):
+    for k, theta in enumerate(start):
         seen = fold != k
-        coefficients.append(_logistic(z[seen], domain[seen], strength))
+        coefficients.append(_logistic(z[seen], domain[seen], strength, theta))
         odds[~seen] = z[~seen] @ coefficients[-1]
     losses = np.logaddexp(0, np.where(domain > 0, -odds, odds))
     log_loss = float(np.mean([losses[domain == d].mean() for d in (0, 1)]))
     return log_loss, strength, odds, np.stack(coefficients)
 
 
-def _logistic(z: np.ndarray, domain: np.ndarray, strength: float) -> np.ndarray:
+def _logistic(
+    z: np.ndarray, domain: np.ndarray, strength: float, start: np.ndarray | None = None
+) -> np.ndarray:
     """Fit a logistic regression with both domains weighing alike, by Newton's method.
 
     The last column of `z` is 1, and its coefficient is not penalised.
@@ -211,7 +230,7 @@ def _logistic(z: np.ndarray, domain: np.ndarray, strength: float) -> np.ndarray:
     weight = np.where(domain > 0, 0.5 / domain.mean(), 0.5 / (1 - domain.mean()))
     penalty = np.full(z.shape[1], strength)
     penalty[-1] = 1e-9
-    theta = np.zeros(z.shape[1])
+    theta = np.zeros(z.shape[1]) if start is None else start
 
     def objective(theta: np.ndarray) -> float:
         losses = np.logaddexp(0, np.where(domain > 0, -1, 1) * (z @ theta))

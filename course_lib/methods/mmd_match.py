@@ -153,8 +153,13 @@ def mmd_and_slope(x: np.ndarray, y: np.ndarray, precisions: np.ndarray) -> tuple
     for other, weight in ((y, 1 / m**2), (x, -2 / (n * m))):
         squares = _squares(y, other)
         pull = np.zeros_like(squares)
-        for precision in precisions:
-            kernel = np.exp(-precision * squares)
+        kernel, last = squares, 0.0
+        for precision in np.sort(precisions):
+            if precision == 4 * last:  # a bandwidth half as wide: the fourth power, cheaper than exp
+                kernel = np.square(np.square(kernel))
+            else:
+                kernel = np.exp(-precision * squares)
+            last = precision
             value += weight * float(kernel.sum()) / kernels
             pull += (precision / kernels) * kernel
         # d/dy_i of exp(-p |y_i - z_j|²) is -2 p (y_i - z_j) times it; y_i is on both sides within y

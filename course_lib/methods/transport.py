@@ -17,13 +17,16 @@ MOST = 1000
 EPSILON = 0.02
 """Entropy's weight, in mean costs."""
 
+NEIGHBOURS = 10
+"""Known examples whose moves are averaged for a new one; at most a twentieth of all, at least one."""
+
 _FAR = 1e15  # scalings beyond it are taken into the potentials, before float32 ends
 _CHUNK = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class SampleMap:
-    """Moves features by as much as the nearest of known examples was moved.
+    """Moves features by as much as the nearest of known examples were moved, on average.
 
     Parameters
     ----------
@@ -35,12 +38,15 @@ class SampleMap:
         Of Sinkhorn's iteration.
     error : float
         By how much the plan's target shares miss equal ones, summed: 0 where it converged.
+    neighbours : int
+        How many of the nearest are averaged.
     """
 
     known: np.ndarray
     moves: np.ndarray
     steps: int = 0
     error: float = 0.0
+    neighbours: int = 1
 
     @property
     def dim(self) -> int:
@@ -63,8 +69,9 @@ class SampleMap:
         moved = np.empty_like(x)
         for first in range(0, len(x), _CHUNK):
             part = x[first : first + _CHUNK]
-            nearest = (norms - 2 * (part - centre) @ known.T).argmin(axis=1)
-            moved[first : first + _CHUNK] = part + self.moves[nearest]
+            far = norms - 2 * (part - centre) @ known.T
+            nearest = np.argpartition(far, self.neighbours - 1, axis=1)[:, : self.neighbours]
+            moved[first : first + _CHUNK] = part + self.moves[nearest].mean(axis=1)
         return moved
 
 
@@ -86,7 +93,8 @@ def fit_optimal_transport(
 
     Target example i goes to the mean of the source examples, as the plan weighs them for it:
     :math:`T(t_i) = m \sum_j \gamma_{ij} s_j`. An example that was not in the plan is moved by as much as its
-    nearest one that was. Sinkhorn's iteration finds γ; it runs on kernels that are taken anew from the
+    nearest ones that were, on average: the move of a single one also takes its own peculiarities away, which
+    a new example does not have. Sinkhorn's iteration finds γ; it runs on kernels that are taken anew from the
     potentials before a number becomes too small (Schmitzer 2019), so that small ε does no harm but to
     patience.
 
@@ -145,7 +153,9 @@ def fit_optimal_transport(
     cost = np.maximum(cost, 0)
     plan, taken, error = sinkhorn(cost / (cost.mean() or 1.0), epsilon, steps)
     plan /= plan.sum(axis=1, keepdims=True)
-    return SampleMap(b.astype(np.float32), (plan @ a - b).astype(np.float32), taken, error)
+    neighbours = int(np.clip(len(b) // 20, 1, NEIGHBOURS))
+    moves = (plan @ a - b).astype(np.float32)
+    return SampleMap(b.astype(np.float32), moves, taken, error, neighbours)
 
 
 def sinkhorn(

@@ -7,12 +7,18 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from course_lib.callers import stack_level
+from course_lib.errors import BadInput
 from course_lib.measure.density_ratio import DIMS, density_ratio
 from course_lib.methods.classifier import Data, Encoder, FeatureClassifier, encode_timed
 from course_lib.methods.probe import fit_probe
 from course_lib.methods.unlabelled import check_domains, unlabelled
 from course_lib.tasks.task import Task
+
+FEWEST = 0.2
+"""Share of examples that stay in effect at least; the weights are flattened until they do."""
 
 SCARCE = 0.05
 """Share of effective examples below which a warning says that the weights rest on a few."""
@@ -29,6 +35,7 @@ def importance_weighting(
     dims: int = DIMS,
     strengths: Sequence[float] | None = None,
     class_weight: str | Sequence[float] | None = None,
+    fewest: float = FEWEST,
     seed: int = 0,
     name: str = "probe, weighted",
 ) -> FeatureClassifier:
@@ -49,6 +56,9 @@ def importance_weighting(
         The source.
     target : Split or numpy.ndarray
         Target examples that may be looked at; labels are not read.
+    fewest : float
+        The weights are raised to the largest power up to 1 that leaves this share of the examples in effect
+        (Shimodaira's flattening): 0 takes the weights as they are, 1 is the plain probe.
     dims : int
         Directions in which the domains are told apart, as in `measure.density_ratio`.
     strengths, class_weight
@@ -60,8 +70,9 @@ def importance_weighting(
     Returns
     -------
     FeatureClassifier
-        ``.chosen`` holds ``effective``, the effective sample size, and ``told_apart``, how well the domains
-        can be told apart, besides the probe's ``strength``.
+        ``.chosen`` holds ``effective``, the effective sample size of the weights, ``told_apart``, how well
+        the domains can be told apart, and the ``power`` that the weights were raised to, besides the probe's
+        ``strength``.
 
     Raises
     ------
@@ -84,6 +95,7 @@ def importance_weighting(
     check_domains(x, x_target)
     start = time.perf_counter()
     ratio = density_ratio(x, x_target, dims=dims, seed=seed)
+    power = flattening(ratio.weights, fewest)
     fit = fit_probe(
         x,
         task.train.y,
@@ -92,7 +104,7 @@ def importance_weighting(
         classes=task.classes,
         strengths=strengths,
         class_weight=class_weight,
-        example_weight=(ratio.weights, ratio(x_val)),
+        example_weight=(ratio.weights**power, ratio(x_val) ** power),
     )
     seconds = {"features": spent, "fit": time.perf_counter() - start}
     if ratio.effective < SCARCE * len(x) or ratio.told_apart > APART:
@@ -103,6 +115,35 @@ def importance_weighting(
             stacklevel=stack_level(),
         )
     chosen = {"strength": fit.strength, "effective": ratio.effective, "told_apart": ratio.told_apart}
+    chosen["power"] = power
     classifier = FeatureClassifier(name, task, encoder, fit.head, seconds=seconds, chosen=chosen)
     classifier.chosen_path = fit.path
     return classifier
+
+
+def flattening(weights: np.ndarray, fewest: float) -> float:
+    """Return the largest power up to 1 of the weights that leaves a share `fewest` of examples in effect.
+
+    Examples
+    --------
+    >>> flattening(np.array([1.0, 1.1, 0.9]), 0.5)
+    1.0
+    >>> weights = np.array([100.0, 1.0, 1.0, 1.0])
+    >>> flat = weights ** flattening(weights, 0.5)
+    >>> round(float(flat.sum() ** 2 / np.square(flat).sum()), 2)
+    2.0
+    """
+    if not 0 <= fewest <= 1:
+        raise BadInput(f"fewest={fewest}.", "Give a share from 0 to 1.")
+
+    def share(power: float) -> float:
+        flat = weights**power
+        return float(flat.sum() ** 2 / np.square(flat).sum() / len(flat))
+
+    if share(1.0) >= fewest:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(40):  # the share falls as the power grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if share(middle) >= fewest else (low, middle)
+    return low

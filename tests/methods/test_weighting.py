@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from course_lib import methods
 from course_lib.errors import BadInput
+from course_lib.methods.weighting import flattening
 from course_lib.tasks.task import Split, Task
 
 
@@ -113,3 +114,20 @@ def test_weights_that_make_no_sense(covariate_shift, bad) -> None:
             task.validation.y,
             example_weight=(bad, np.ones(500)),
         )
+
+
+def test_flattening_keeps_a_share_in_effect() -> None:
+    weights = np.random.default_rng(0).pareto(0.5, 500)
+    for fewest in (0.1, 0.3, 0.8):
+        flat = weights ** flattening(weights, fewest)
+        assert flat.sum() ** 2 / np.square(flat).sum() / 500 == pytest.approx(fewest, rel=1e-3)
+    assert flattening(weights, 0) == 1 and flattening(weights, 1) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(BadInput, match="fewest=2"):
+        flattening(weights, 2)
+
+
+def test_all_in_effect_is_the_plain_probe(covariate_shift) -> None:
+    task, away = covariate_shift
+    found = methods.importance_weighting(Plain(), task, away, fewest=1)
+    plain = methods.linear_probe(Plain(), task)
+    assert np.allclose(found.predict_proba(away), plain.predict_proba(away), atol=0.01)
