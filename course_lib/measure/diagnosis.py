@@ -179,6 +179,12 @@ class Diagnosis:
                 f"the wrong threshold (balanced accuracy {t.balanced_accuracy.value:.1%}; "
                 f"{t.at_shares.value:.1%} with the threshold where the shares of the classes put it)."
             )
+            if self.source is not None and self.source.offset:
+                s = self.source
+                said += (
+                    f" In the source, too ({s.balanced_accuracy.value:.1%}, {s.at_shares.value:.1%}): that "
+                    "much is no shift, but a threshold that was never meant for balanced accuracy."
+                )
         return said
 
     def to_dict(self) -> dict[str, Any]:

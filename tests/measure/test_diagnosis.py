@@ -122,7 +122,20 @@ def test_an_offset_is_a_ranking_that_survived(source) -> None:
     moved = to_shares(q, np.bincount(y) / N).argmax(axis=1)
     balanced = np.mean([np.mean(moved[y == c] == c) for c in (0, 1)])
     assert found.target.at_shares.value == pytest.approx(balanced)
-    assert not source.diagnosis(world(source.rng)[0]).offset
+    assert not source.diagnosis(world(source.rng)[0]).offset and "In the source, too" not in found.sentence()
+
+
+def test_an_offset_that_is_there_at_home_is_no_shift() -> None:
+    rng = np.random.default_rng(4)
+    (x, y), (t, z) = world(rng, 400, 0.2), world(rng, 400, 0.2)
+
+    def timid(x: np.ndarray) -> np.ndarray:
+        """Never sure enough of class 1 to say so."""
+        p = 0.45 / (1 + np.exp(2 - 2 * x[:, 0]))
+        return np.stack([1 - p, p], axis=1)
+
+    found = measure.diagnosis(x, y, t, (timid(x), timid(t)), target_y=z, most=N)
+    assert found.offset and "In the source, too" in found.sentence() and found.kind == "no shift seen"
 
 
 def test_movement_is_split_into_what_is_shared_and_what_is_not(source) -> None:
