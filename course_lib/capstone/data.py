@@ -22,7 +22,7 @@ SIDES: Final = (192, 160, 128, 96, 64)
 FEW: Final = 20  # training examples of a class below which a warning stands
 FEW_TESTED: Final = 10
 SMALL_TEST: Final = 100
-UNEVEN: Final = 2.0  # largest class over smallest, from which accuracy would hide the smallest
+UNEVEN: Final = 1.5  # largest class over smallest, from which accuracy would hide the smallest
 PARTS: Final = ("train", "validation", "test")
 
 
