@@ -65,3 +65,39 @@ def lopsided() -> Task:
 def encoder() -> Pass:
     """For `lopsided`."""
     return Pass(4)
+
+
+@pytest.fixture
+def drift() -> SimpleNamespace:
+    """Three clouds in ten dimensions and a target whose clouds have moved: `target` makes one of any kind.
+
+    `score` is the share right on what `target` gave; `doubtful` the same task under noise, and `fog` a target
+    that lies between all its classes: what minimising entropy collapses on.
+    """
+
+    def world(n: int, seed: int, shares: list[float] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        rng, centres = np.random.default_rng(seed), np.random.default_rng(99).normal(size=(3, 10)) * 1.3
+        y = rng.choice(3, size=n, p=shares)
+        return (centres[y] + rng.normal(size=(n, 10))).astype(np.float32), y
+
+    def target(shift: float = 0.0, turn: float = 0.0, shares: list[float] | None = None) -> Split:
+        x, y = world(600, 2, shares)
+        cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+        x = x @ np.kron(np.eye(5), [[cos, -sin], [sin, cos]]) + shift * direction
+        return make_task(x.astype(np.float32), y, (598, 599), 3).train.take(np.arange(598), "target")
+
+    def score(classifier: Any, split: Split) -> float:
+        return float((classifier.predict(split) == split.y).mean())
+
+    direction = np.random.default_rng(5).normal(size=10)
+    x, y = world(700, 1)
+    rng = np.random.default_rng(0)
+    noisy = (x + 3 * rng.normal(size=x.shape)).astype(np.float32)
+    return SimpleNamespace(
+        task=make_task(x, y, (400, 550), 3),
+        doubtful=make_task(noisy, y, (400, 550), 3),
+        fog=(0.3 * rng.normal(size=(600, 10)) + x.mean(axis=0)).astype(np.float32),
+        encoder=Pass(10),
+        target=target,
+        score=score,
+    )
