@@ -40,8 +40,8 @@ def self_training(
 
     Each round labels the target anew (`confident_rows`), so that a row may drop out again. It ends when a
     round changes no label, when nothing is confident, or after `rounds`. The source's validation set chooses
-    the probe's strength in every round; no target label is read. Which is also why the method cannot notice its
-    own mistakes: what the first probe is sure of and wrong about, the next one learns.
+    the probe's strength in every round; no target label is read. Which is also why the method cannot notice
+    its own mistakes: what the first probe is sure of and wrong about, the next one learns.
 
     Parameters
     ----------

@@ -40,8 +40,8 @@ def shot(
     nearest class centroid among the target's own features (`centroid_labels`).
 
     The second term assumes that the target's classes are about equally frequent: where one is missing or
-    rare, examples of others are pushed into it, and no guard can see that without labels. Against collapse the
-    same guard stands as in `tent`.
+    rare, examples of others are pushed into it, and no guard can see that without labels. Against collapse
+    the same guard stands as in `tent`.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def _maximised(
         labels = centroid_labels(now.hidden(z), now.predict_proba(z)).astype(np.int32)
         part = slice(epoch * each, (epoch + 1) * each)
         descent([data, tf.constant(labels)], [order[part]], progress[part], rates[part])
-    head = network.head(start.mean, start.scale)
+    head: MLPHead = network.head(start.mean, start.scale)
     return head if head.norm is None else head.on(x)
 
 
