@@ -147,7 +147,7 @@ class Findings:
                 f"The last doubling of the labels brought {100 * gain:+.1f} points: "
                 + (
                     "more labels are likely to pay."
-                    if gain > 0.01
+                    if gain > 0.02
                     else "more of the same labels will bring little."
                 )
             )

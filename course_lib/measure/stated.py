@@ -11,6 +11,8 @@ from typing import Any
 
 from course_lib.measure.facts import MIME
 
+_SAID = {"True": "yes", "False": "no"}  # facts that are answers are recorded as words, by either spelling
+
 
 @dataclass(frozen=True)
 class Stated:
@@ -45,10 +47,12 @@ class Stated:
     def __str__(self) -> str:
         if self.value is None:
             return f"[{self.problem}]"
+        if str(self.value) in _SAID:
+            return _SAID[str(self.value)]
         if self.unit == "%" and not isinstance(self.value, str):
             return f"{float(self.value):.1%}"
         plain = f"{self.value:,.3g}" if isinstance(self.value, float) else str(self.value)
-        if isinstance(self.value, int) and not isinstance(self.value, bool):
+        if isinstance(self.value, int):
             plain = f"{self.value:,}"
         return f"{plain} {self.unit}".strip()
 

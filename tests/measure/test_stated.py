@@ -46,7 +46,7 @@ def folder(tmp_path) -> Path:
         ("labels", "5,000"),
         ("speed", "3.14 images/s"),
         ("answer", "hurt"),
-        ("yes", "True"),
+        ("yes", "yes"),
     ],
 )
 def test_a_fact_is_read_back(folder, name, words):
