@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from course_lib.methods.classifier import Classifier, FeatureClassifier
     from course_lib.methods.distilling import distill
     from course_lib.methods.ensembles import Ensemble, ensemble
+    from course_lib.methods.entropy import tent
     from course_lib.methods.fine_tune_keras import FineTuned
     from course_lib.methods.fine_tune_torch import TextFineTuned
     from course_lib.methods.fine_tuning import fine_tune
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from course_lib.methods.subspace import fit_subspace_alignment, subspace_alignment
     from course_lib.methods.task_vectors import TaskVector, arithmetic, task_vector
     from course_lib.methods.taught import TaughtEncoder, distill_features
-    from course_lib.methods.test_time import tent
     from course_lib.methods.transport import SampleMap, fit_optimal_transport, optimal_transport
     from course_lib.methods.unlabelled import unlabelled
     from course_lib.methods.vocabulary import NewVocabulary, carried_over, new_vocabulary
@@ -128,7 +128,7 @@ _HOME = {
     "standardisation": "standardise",
     "subspace_alignment": "subspace",
     "task_vector": "task_vectors",
-    "tent": "test_time",
+    "tent": "entropy",
     "uniform_soup": "soups",
     "unlabelled": "unlabelled",
     "wise_ft": "fuse",

@@ -12,10 +12,10 @@ import numpy as np
 from course_lib.errors import BadInput
 from course_lib.frameworks import quiet_tensorflow
 from course_lib.methods.classifier import FeatureClassifier
+from course_lib.methods.entropy import mean_entropy
 from course_lib.methods.guard import guarded, target_features
 from course_lib.methods.loop import batches
 from course_lib.methods.mlp import Budget, MLPHead, mlp_of
-from course_lib.methods.test_time import mean_entropy
 
 
 def shot(

@@ -9,7 +9,7 @@ import pytest
 
 from course_lib import methods
 from course_lib.errors import BadInput
-from course_lib.methods import test_time as module
+from course_lib.methods import entropy as module
 from course_lib.methods.loop import batches
 
 
