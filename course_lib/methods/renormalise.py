@@ -123,14 +123,6 @@ def adabn(
     Li, Wang, Shi, Liu & Hou (2016), "Revisiting batch normalization for practical domain adaptation".
     Schneider, Rusak, Eck, Bringmann, Brendel & Bethge (2020), "Improving robustness against common
     corruptions by covariate shift adaptation": the prior.
-
-    Examples
-    --------
-    >>> from course_lib import encoders
-    >>> pictures = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 1)).astype(np.uint8)
-    >>> adapted = adabn(encoders.imagenet(pixels=64), pictures)
-    >>> adapted.encode(pictures[:2], cache=False).shape, adapted.pictures
-    ((2, 1280), 20)
     """
     if not isinstance(image_encoder, ImageEncoder):
         raise BadInput(
