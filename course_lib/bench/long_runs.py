@@ -84,8 +84,8 @@ RUNS: dict[str, tuple[str, Callable[[], Iterator[dict[str, Any]]], Callable[...,
             (
                 "cifar10",
                 f"A teacher of {student.TEACHER_PIXELS} px and students of 64: {student.LABELS:,} labels of "
-                f"CIFAR-10, {student.UNLABELLED:,} pictures without, {student.TEST:,} test pictures; each seed "
-                "with labels of its own",
+                f"CIFAR-10, {student.UNLABELLED:,} pictures without, {student.TEST:,} test pictures; each "
+                "seed with labels of its own",
             ),
             (
                 "topics",
