@@ -42,7 +42,9 @@ def project_among(names: Sequence[str]) -> Path | None:
     BadInput
         For a project together with something else, or a folder that is none.
     """
-    folders = [Path(name).expanduser() for name in names if Path(name).expanduser().is_dir()]
+    given = [Path(name).expanduser() for name in names]
+    # a number is a notebook's, unless a project is called so
+    folders = [p for p in given if p.is_dir() and (not p.name.isdecimal() or (p / FILE).is_file())]
     if not folders:
         return None
     if len(names) > 1:
