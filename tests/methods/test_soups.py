@@ -117,6 +117,19 @@ def test_sentences_make_soups_too_and_the_deeper_training_carries(two_texts) -> 
     assert soup.predict_proba(np.array(["My father is a doctor."])).sum() == pytest.approx(1, abs=1e-5)
 
 
+def test_pictures_have_task_vectors_too(three) -> None:
+    good = three[1]
+    start, vector = good.with_weights(good.start), methods.task_vector(good)
+    there = methods.arithmetic(start, {vector: 1.0})
+    assert all(np.array_equal(there.weights[name], a) for name, a in good.weights.items())
+    back = methods.arithmetic(there, {vector: -1.0})
+    assert all(np.array_equal(back.weights[name], a) for name, a in good.start.items())
+    shares = {methods.task_vector(network): 1 / 3 for network in three}
+    soup = methods.uniform_soup(three).weights
+    for name, array in methods.arithmetic(start, shares).weights.items():
+        np.testing.assert_allclose(array, soup[name], rtol=1e-5, atol=1e-7)
+
+
 def test_other_valleys_are_refused_and_rightly(encoder, task) -> None:
     """Two networks with random last layers of their own: each works, what lies between them works worse."""
     cold = [
