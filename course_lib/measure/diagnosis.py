@@ -13,7 +13,7 @@ from course_lib.errors import BadInput
 from course_lib.measure.distance import MMD, ProxyADistance, both_samples, mmd, proxy_a_distance
 from course_lib.measure.label_shift import LabelShift, checked_probabilities, label_shift, to_shares
 from course_lib.measure.report import Interval, bootstrap, confusion_matrix, html_table, interval, text_table
-from course_lib.measure.shift import SURE, shift
+from course_lib.measure.shift import SURE
 
 NONE, COVARIATE, LABEL, CONCEPT = "no shift seen", "covariate shift", "label shift", "concept shift"
 CANNOT_TELL = "cannot tell"
@@ -29,7 +29,6 @@ LEAST_OVERLAP = 0.02
 _DIFFERS, _ALIKE, _UNKNOWN = "differs", "no difference seen", "cannot tell"
 _FEWEST = 10  # examples of a class in each domain, to compare its inputs
 _SOME = 5  # labels that are counted where nothing else speaks of P(Y)
-_BINS = 5  # of a score, to compare P(Y|X)
 _DRAWS = 400
 
 _Table = tuple[str, tuple[str, ...], list[tuple[str, ...]]]  # name, head, rows
@@ -268,7 +267,8 @@ def diagnosis(
     *P(X)* by `mmd` and `proxy_a_distance` of the features and by the classifier's mean output. *Label shift*:
     `label_shift` estimates the target's shares, source examples are drawn in these shares, and what `mmd`
     still finds is more than label shift. *P(Y|X)* needs labels: through the classifier's score for each
-    class, by `shift`; *P(X|Y)* then by `mmd` within each class; *P(Y)* by counting. Each "differs" stands for
+    class, by whether a logistic regression on it gets better by knowing the domain, where
+    scores overlap; *P(X|Y)* then by `mmd` within each class; *P(Y)* by counting. Each "differs" stands for
     p < 0.01, corrected for the number of classes. What is not seen may be there: the fewer examples, the
     likelier.
 
@@ -428,14 +428,59 @@ def _of_y_given_x(p: np.ndarray, y: np.ndarray, q: np.ndarray, labels: np.ndarra
         scores = [_log_odds(given[:, c]) for given in (p, q)]
         if np.ptp(np.concatenate(scores)) == 0:
             continue
-        pair = {"source": (scores[0], y == c), "target": (scores[1], labels == c)}
-        found.append(shift(pair, bins=_BINS).p_values["P(Y|X)"])
+        found.append(_same_meaning(scores, [y == c, labels == c]))
     tested = [value for value in found if not np.isnan(value)]
     if not tested:
         return Evidence("P(Y|X)", _UNKNOWN, float("nan"), "the classifier's scores nowhere overlap")
     value = min(1.0, len(tested) * min(tested))
     by = f"what the classifier's score says of the class, {len(labels):,} target labels"
     return Evidence("P(Y|X)", _DIFFERS if value < SURE else _ALIKE, value, by)
+
+
+def _same_meaning(scores: list[np.ndarray], events: list[np.ndarray]) -> float:
+    """Return the p-value of "a score means the same event in both domains", where both have scores.
+
+    A likelihood-ratio test: does a logistic regression on the score and its square get better by a level and
+    a slope of the target's own? Bins would not do: within a wide one, the target's scores lie elsewhere.
+    """
+    from scipy.stats import chi2
+
+    low, high = max(s.min() for s in scores), min(s.max() for s in scores)
+    inside = [(s >= low) & (s <= high) for s in scores]
+    if min(i.sum() for i in inside) < _FEWEST:
+        return float("nan")
+    s = np.concatenate([x[i] for x, i in zip(scores, inside, strict=True)])
+    y = np.concatenate([e[i] for e, i in zip(events, inside, strict=True)]).astype(np.float64)
+    there = np.repeat([0.0, 1.0], [i.sum() for i in inside])
+    s = (s - s.mean()) / max(float(s.std()), 1e-12)
+    plain = np.stack([np.ones_like(s), s, s * s], axis=1)
+    gain = _log_likelihood(np.hstack([plain, np.stack([there, there * s], axis=1)]), y)
+    return float(chi2.sf(max(2 * (gain - _log_likelihood(plain, y)), 0), 2))
+
+
+def _log_likelihood(z: np.ndarray, y: np.ndarray) -> float:
+    """Return the largest log-likelihood of a logistic regression, by damped Newton steps.
+
+    A trace of ridge keeps it finite where a score parts the events without a mistake.
+    """
+    ridge = 1e-3
+    theta = np.zeros(z.shape[1])
+
+    def objective(theta: np.ndarray) -> float:
+        return float((y * (z @ theta) - np.logaddexp(0, z @ theta)).sum() - 0.5 * ridge * theta @ theta)
+
+    value = objective(theta)
+    for _ in range(50):
+        p = 0.5 * (1 + np.tanh(0.5 * (z @ theta)))
+        slope = z.T @ (y - p) - ridge * theta
+        step = np.linalg.solve((z * (p * (1 - p))[:, None]).T @ z + ridge * np.eye(len(theta)), slope)
+        length = 1.0
+        while (new := objective(theta + length * step)) < value and length > 1e-6:
+            length /= 2
+        if new - value < 1e-8:
+            break
+        theta, value = theta + length * step, new
+    return value
 
 
 def _of_x_given_y(

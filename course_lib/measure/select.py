@@ -460,7 +460,7 @@ def _notes(by: dict[str, Selected], collapsed: tuple[str, ...], effective: float
     if tied:
         notes.append(f"Several candidates share the highest value of {', '.join(tied)}: that cannot choose.")
     if collapsed:
-        fooled = [SCORES[key] for key, s in by.items() if s.chosen in collapsed]
+        fooled = [SCORES[key] for key, s in by.items() if s.chosen in collapsed and s.ties == 1]
         notes.append(
             f"{', '.join(collapsed)}: nearly all target examples in one class"
             + (f", and yet chosen by {', '.join(fooled)}." if fooled else ".")

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from course_lib import measure
 from course_lib.errors import BadInput
 from course_lib.measure import diagnosis as module_function
+from course_lib.measure.diagnosis import _same_meaning
 from course_lib.measure.label_shift import to_shares
 
 N, D = 300, 4
@@ -179,6 +181,38 @@ def test_auc_of_several_classes_and_ties() -> None:
     expected = np.mean([roc_auc_score(y == c, p[:, c]) for c in range(3)])
     assert found.source.auc.value == pytest.approx(expected)
     assert found.source.auc.low < expected < found.source.auc.high
+
+
+def two_scores(seed: int, level: float = 0.0, slope: float = 1.2) -> tuple[list, list]:
+    """Scores and events of a source, and of 60 target examples that lie higher and mean what is asked for."""
+    rng = np.random.default_rng(seed)
+    scores = [rng.normal(-1, 1, 174), rng.normal(0.5, 1, 60)]
+    odds = [1.2 * scores[0], level + slope * scores[1]]
+    return scores, [rng.random(len(z)) < 1 / (1 + np.exp(-z)) for z in odds]
+
+
+def test_scores_that_moved_and_mean_the_same_are_not_said_to_mean_another_class() -> None:
+    p = np.array([_same_meaning(*two_scores(seed)) for seed in range(300)])
+    assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.04)
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    other = [[_same_meaning(*two_scores(seed, *how)) for seed in range(30)] for how in ((-3, 1.2), (0, -1.2))]
+    assert (np.median(other, axis=1) < 1e-4).all(), "another level and another slope are found"
+
+
+def test_the_test_of_meaning_equals_scikit_learn() -> None:
+    scores, events = two_scores(3, -0.7)
+    low, high = max(s.min() for s in scores), min(s.max() for s in scores)
+    rows = [(low <= s) & (s <= high) for s in scores]
+    s, y = (np.concatenate([v[r] for v, r in zip(of, rows, strict=True)]) for of in (scores, events))
+    d = np.repeat([0, 1], [r.sum() for r in rows])
+    losses = []
+    for columns in ([s, s**2], [s, s**2, d, d * s]):
+        z = np.stack(columns, axis=1)
+        fit = LogisticRegression(C=1e8, tol=1e-10, max_iter=5000).fit(z, y)
+        losses.append(log_loss(y, fit.predict_proba(z)) * len(y))
+    expected = stats.chi2.sf(2 * (losses[0] - losses[1]), 2)
+    assert _same_meaning(scores, events) == pytest.approx(expected, rel=0.01)
+    assert np.isnan(_same_meaning([scores[0], scores[1] + 50], events)), "nowhere do scores overlap"
 
 
 def test_features_are_not_touched_and_seeds_repeat(source) -> None:
