@@ -549,21 +549,21 @@ def _kind(
             f"classes are not as frequent as in the source, and within the classes the inputs look alike. "
             f"{told.sentence()}"
         )
-    if labels < _FEWEST or y_given_x == _UNKNOWN:
+    if labels < _FEWEST:
         return CANNOT_TELL, (
             "the inputs differ by more than the shares of the classes can explain. Whether the same input "
             "means the same class there (covariate shift) or another (concept shift) no unlabelled example "
             "tells."
         )
-    if proxy.error < LEAST_OVERLAP:
-        meaning = (
-            "what the classifier's score says of the class has changed"
-            if y_given_x == _DIFFERS
-            else "where scores overlap they say no other thing of the class"
-        )
+    if proxy.error < LEAST_OVERLAP or y_given_x == _UNKNOWN:
+        meaning = {
+            _DIFFERS: "what the classifier's score says of the class has changed",
+            _ALIKE: "where scores overlap, a score says the same of the class",
+            _UNKNOWN: "not even the classifier's scores overlap; all of them moved",
+        }[y_given_x]
         return CANNOT_TELL, (
             f"the inputs hardly overlap (told apart with {proxy.error:.1%} error), so that there is no input "
-            f"at which both could be asked. What can be said: {meaning}."
+            f"at which both could be asked. What {labels:,} labels say: {meaning}."
         )
     if y_given_x == _DIFFERS:
         return CONCEPT, (
