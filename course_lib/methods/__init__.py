@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from course_lib.methods.task_vectors import TaskVector, arithmetic, task_vector
     from course_lib.methods.taught import TaughtEncoder, distill_features
     from course_lib.methods.transport import SampleMap, fit_optimal_transport, optimal_transport
-    from course_lib.methods.unlabelled import unlabelled
     from course_lib.methods.vocabulary import NewVocabulary, carried_over, new_vocabulary
     from course_lib.methods.weighting import importance_weighting
 
@@ -130,7 +129,6 @@ _HOME = {
     "task_vector": "task_vectors",
     "tent": "entropy",
     "uniform_soup": "soups",
-    "unlabelled": "unlabelled",
     "wise_ft": "fuse",
     "wise_ft_path": "fuse",
     "with_threshold": "imbalance",
@@ -210,7 +208,6 @@ __all__ = [
     "task_vector",
     "tent",
     "uniform_soup",
-    "unlabelled",
     "wise_ft",
     "wise_ft_path",
     "with_threshold",
