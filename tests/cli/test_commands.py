@@ -64,7 +64,7 @@ def test_fetch_unknown_name():
     found = course("fetch", "cifar11")
     assert found.returncode == 1
     assert "There is no data set 'cifar11'" in found.stderr
-    assert "cifar10, cifar100 and all" in found.stderr
+    assert "cifar10, cifar100, spoken_digits and all" in found.stderr
 
 
 def test_fetch_all_goes_on_past_the_first_failure(monkeypatch, capsys):
