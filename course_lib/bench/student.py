@@ -15,6 +15,7 @@ import numpy as np
 
 from course_lib.bench.figures import Figure, alternate
 from course_lib.errors import BadInput
+from course_lib.measure.long_runs import LongRun, long_run
 from course_lib.paths import cache_dir
 from course_lib.tasks.task import Split, Task
 
@@ -24,9 +25,9 @@ LABELS, UNLABELLED, TEST = 2000, 2000, 2000
 """Pictures of `cifar10_student`: the machine was shared, so these are few."""
 
 TEACHER_PIXELS = 128
-PICTURE_STUDENTS: dict[str, tuple[int, str | None]] = {
+PICTURE_STUDENTS: dict[str, tuple[int, str]] = {
     "64 px, to block14": (64, "block14"),
-    "64 px": (64, None),
+    "64 px, to block10": (64, "block10"),
 }
 SENTENCE_STUDENTS: dict[str, tuple[int, ...]] = {
     "layers 0, 1, 2": (0, 1, 2),
@@ -62,7 +63,7 @@ def _figure(
 ) -> Figure:
     told = kept(f"{run}_student", list(students))
     small, large = encoder_of(told.get("student", next(iter(students)))), encoder_of(None)
-    x = examples.x[: 32 if quick else 512]
+    x = examples.x[: 32 if quick else 576]  # whole batches at 64 and at 128 px: none is filled up for nothing
     ours, rival = (partial(e.encode, x, cache=False, progress=False) for e in (small, large))
     ours(), rival()  # the first calls read weights and compile
     pairs = alternate(ours, rival, 2 if quick else 7)
@@ -95,30 +96,36 @@ def kept(name: str, students: Sequence[str]) -> dict[str, Any]:
         ``"student"``, ``"accuracy"``, ``"teacher's accuracy"``, ``"note"``; the note alone where nobody has
         run it.
     """
-    from course_lib.measure.long_runs import long_run
-
-    try:
-        run = long_run(name)
-    except BadInput:
-        return {"note": f"accuracies: run `python -m course_lib.bench.long_runs {name}` first"}
+    run = _run_of(name)
     by: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for figure in run.figures:
+    for figure in run.figures if run else ():
         setting = figure["setting"]
         by.setdefault((setting["who"], setting["taught"]), []).append(dict(figure))
-    teacher = by["teacher", LABELS_ALONE]
     tried = {key: found for key, found in by.items() if key[0] in students}
-    # chosen on validation among students that learnt from a teacher, by as many seeds as all of them have
+    # chosen on validation, among students that learnt from a teacher
     taught = {key: found for key, found in tried.items() if key[1] != LABELS_ALONE}
+    if not taught:
+        return {"note": f"accuracies: run `python -m course_lib.bench.long_runs {name}` first"}
     who, how = max(taught, key=lambda key: _mean(taught[key], "validation_accuracy"))
     found, control = taught[who, how], tried.get((who, LABELS_ALONE), [])
+    seeds = {figure["setting"]["seed"] for figure in found}  # a run that goes on may lack some yet
+    teacher = [figure for figure in by["teacher", LABELS_ALONE] if figure["setting"]["seed"] in seeds]
     score, goal = _mean(found, "test_accuracy"), _mean(teacher, "test_accuracy")
     told = (
-        f"accuracies from the long run {name} ({len(found)} seeds of the student, test looked at once); it "
+        f"accuracies from the long run {name} ({len(found)} seed{'s' * (len(found) != 1)}); it "
         f"keeps {score / goal:.1%} of its teacher's accuracy; taught by {how}"
     )
     if control:
         told += f"; the same student on labels alone: {_mean(control, 'test_accuracy'):.1%}"
     return {"student": who, "accuracy": score, "teacher's accuracy": goal, "note": told}
+
+
+def _run_of(name: str) -> LongRun | None:
+    """Return a long run, or None where nobody has made it."""
+    try:
+        return long_run(name)
+    except BadInput:
+        return None
 
 
 def _mean(figures: Sequence[dict[str, Any]], name: str) -> float:
@@ -135,8 +142,7 @@ def picture_encoder(who: str | None) -> Any:
     if who is None:
         return encoders.imagenet(TEACHER_PIXELS)
     pixels, block = PICTURE_STUDENTS[who]
-    encoder = encoders.imagenet(pixels)
-    return encoder if block is None else encoders.shortened(encoder, block)
+    return encoders.shortened(encoders.imagenet(pixels), block)
 
 
 def sentence_encoder(who: str | None) -> Any:
@@ -254,7 +260,7 @@ def _answers(run: str, task: Task, extra: Split, seed: int, changed: dict[str, A
             return dict(file)
     tuned: Any = methods.fine_tune(encoder, task, **recipe)
     splits = {"train": task.train, "validation": task.validation, "test": task.test, "extra": extra}
-    found = {
+    found: dict[str, Any] = {
         name: tuned.predict_proba(split) if len(split) else np.empty((0, task.classes), np.float32)
         for name, split in splits.items()
     }
