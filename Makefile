@@ -23,7 +23,7 @@ setup:
 	$(SETUP)
 
 setup-test:
-	$(SETUP) --extra cluster --extra test
+	$(SETUP) --extra test
 
 run: setup
 	@$(BIN)/course run $(NAMES)

@@ -6,6 +6,7 @@ needs, so the scheduler gives it to another.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import warnings
@@ -24,8 +25,7 @@ PATIENCE: Final = "6s"
 AHEAD: Final = 3
 """Pieces of work under way for each core: enough that none waits, few enough that memory stays small."""
 
-RETRIES: Final = 3
-"""How often a piece of work is tried again when its worker was lost."""
+_SWEPT = 32  # jobs between two collections of garbage
 
 T = TypeVar("T")
 
@@ -159,7 +159,7 @@ def in_order(
     CourseError
         When the same job lost its worker several times, or the scheduler was lost.
     """
-    waiting, under_way = iter(jobs), deque[Any]()
+    waiting, under_way, done = iter(jobs), deque[Any](), 0
     try:
         while True:
             room = places(client) * ahead - len(under_way)
@@ -168,6 +168,9 @@ def in_order(
                 return
             yield None if under_way[0] is None else result_of(under_way[0])
             under_way.popleft()
+            done += 1
+            if done % _SWEPT == 0:
+                gc.collect()  # Dask's records hold a job's data, and one another: few, but heavy
     finally:
         with suppress(Exception):  # of no use any more; the scheduler may be gone as well
             client.cancel([future for future in under_way if future is not None])
@@ -179,6 +182,7 @@ def as_they_come(
     jobs: Iterable[tuple[Any, ...]],
     *,
     ahead: int = AHEAD,
+    retries: int = 0,
 ) -> Iterator[tuple[int, Callable[[], T]]]:
     """Yield the number of each job that is done, and what gives its result or raises its error.
 
@@ -186,6 +190,8 @@ def as_they_come(
     ----------
     client, function, jobs, ahead
         As in `in_order`.
+    retries : int
+        How often a job that raised an error is tried again, where it may be a machine's fault.
     """
     from distributed import as_completed
 
@@ -193,7 +199,7 @@ def as_they_come(
     under_way: dict[str, int] = {}
 
     def send(number: int, job: tuple[Any, ...]) -> Any:
-        future = _sent(client, function, job)
+        future = _sent(client, function, job, retries)
         under_way[future.key] = number
         return future
 
@@ -206,13 +212,13 @@ def as_they_come(
         yield number, lambda future=future: result_of(future)
 
 
-def _sent(client: Any, function: Callable[..., Any], job: tuple[Any, ...] | None) -> Any:
+def _sent(client: Any, function: Callable[..., Any], job: tuple[Any, ...] | None, retries: int = 0) -> Any:
     """Hand a job to the scheduler, whole: data that lay on a worker would be lost with it."""
     if job is None:
         return None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")
-        return client.submit(function, *job, pure=False, retries=RETRIES)
+        return client.submit(function, *job, pure=False, retries=retries)
 
 
 def result_of(future: Any) -> Any:

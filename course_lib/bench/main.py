@@ -7,6 +7,7 @@ from pathlib import Path
 
 from course_lib.bench import comparisons
 from course_lib.bench.closed_forms import closed_forms
+from course_lib.bench.distributed import distributed
 from course_lib.bench.figures import Figure, join_kept, report_lines, to_json, write_readme
 from course_lib.bench.fine_tuning import fine_tuning
 from course_lib.bench.grading import grading
@@ -33,6 +34,7 @@ COMPARISONS: dict[str, Callable[[bool], list[Figure]]] = {
     "text_loading": text_loading,
     "closed_forms": closed_forms,
     "student": student,
+    "distributed": distributed,
     "grading": grading,
 }
 KEPT = Path("results/bench.json")

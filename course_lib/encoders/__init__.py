@@ -1,9 +1,11 @@
 """What was learnt elsewhere: networks that turn examples into features."""
 
+from course_lib.encoders.chunks import encode_chunks
 from course_lib.encoders.four_bits import four_bit
 from course_lib.encoders.images import ImageEncoder, encode, imagenet
 from course_lib.encoders.joining import JoinedEncoder, joined
 from course_lib.encoders.layers import LayerEncoder, by_layer
+from course_lib.encoders.memory import forget_networks
 from course_lib.encoders.packaged import available
 from course_lib.encoders.patches import PatchEncoder, patch_dictionary
 from course_lib.encoders.shorten import shortened
@@ -42,7 +44,9 @@ __all__ = [
     "cepstra",
     "cepstrum",
     "encode",
+    "encode_chunks",
     "english_bert",
+    "forget_networks",
     "four_bit",
     "hertz_to_mel",
     "imagenet",

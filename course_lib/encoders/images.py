@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from course_lib.encoders import efficientnet_lite
 from course_lib.encoders.cache import FeatureCache, encode_through, fingerprints
+from course_lib.encoders.chunks import Recipe, encode_chunks, spread
 from course_lib.encoders.packaged import weights_file
 from course_lib.encoders.timing import Timing
 from course_lib.errors import BadInput, DataUnavailable
@@ -23,9 +24,12 @@ SMALLEST, LARGEST = 64, 224
 PACKAGED = "efficientnet-lite0"
 _RESIZE = "bilinear-1"  # changes when the pixels that the network sees would change
 _SHARD = 2048  # rows per shard: what an interrupted run can lose
+_PIECE = 4 << 20  # bytes that travel to a worker at once, about
 
 Graph = Callable[[Any], Any]
 Preprocess = Callable[[Any], Any]
+Statistics = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Mean and variance ``(channels,)`` of every BatchNorm layer, by its name."""
 
 
 class ImageEncoder:
@@ -48,6 +52,7 @@ class ImageEncoder:
     ) -> None:
         self.name, self.pixels, self.key, self.dim, self.flip = name, pixels, key, dim, flip
         self.last: Timing | None = None
+        self.recipe: Recipe | None = None  # set by those who know how another process makes the same
         self._network = network
         self._graphs: dict[tuple[tuple[int, ...], int], Graph] = {}
         self._cache = FeatureCache(key, dim)
@@ -83,6 +88,10 @@ class ImageEncoder:
         """Return this network up to a block; see `shortened`."""
         return self._built.shortened(block)
 
+    def renormalised_network(self, statistics: Statistics) -> Network:
+        """Return this network with other BatchNorm statistics; see `methods.adabn`."""
+        return self._built.renormalised(statistics)
+
     @property
     def parameters(self) -> int:
         """Weights of the frozen network, its normalisation statistics included."""
@@ -95,6 +104,7 @@ class ImageEncoder:
         batch_size: int | None = None,
         cache: bool = True,
         progress: bool = True,
+        scheduler: Any = None,
     ) -> np.ndarray:
         """Return the features of pictures; what was computed before is read from disk.
 
@@ -110,6 +120,9 @@ class ImageEncoder:
             False neither reads nor writes features on disk.
         progress : bool
             Show a bar while computing.
+        scheduler : str, distributed.Client or cluster, optional
+            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask cluster (see
+            `course_lib.scheduler.connected`). The features are the same; a worker that is lost changes nothing.
 
         Returns
         -------
@@ -119,16 +132,43 @@ class ImageEncoder:
         Raises
         ------
         BadInput
-            When the array is not a stack of uint8 pictures.
+            When the array is not a stack of uint8 pictures, or the scheduler does not answer.
         """
         x = checked_pictures(data)
-        batch_size = batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
-        features, self.last = encode_through(
-            self._cache,
-            fingerprints(x) if cache else len(x),
-            lambda rows, out: self._compute(x, rows, out, batch_size, progress),
-        )
+        if scheduler is None:
+            batch = self._batch(batch_size)
+            compute = lambda rows, out: self._compute(x, rows, out, batch, progress)  # noqa: E731
+        else:
+            compute = spread(self, x, scheduler, progress, {"batch_size": batch_size})
+        features, self.last = encode_through(self._cache, fingerprints(x) if cache else len(x), compute)
         return features
+
+    def _batch(self, batch_size: int | None) -> int:
+        return batch_size or max(8, round(64 * (96 / self.pixels) ** 2 / 8) * 8)
+
+    def checked(self, data: Split | np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], list[bytes]]]:
+        """Return pictures as an array, and what gives their fingerprints."""
+        return checked_pictures(data), fingerprints
+
+    def rows_of_a_piece(self, x: np.ndarray, batch_size: int | None = None) -> int:
+        """Return how many pictures make a piece: whole batches, a few megabytes."""
+        batch = self._batch(batch_size)
+        return batch * max(1, _PIECE // (batch * int(np.prod(x.shape[1:]))))
+
+    def piece(self, x: np.ndarray, lock: Any, batch_size: int | None = None) -> np.ndarray:
+        """Return the features of a few pictures, computed now; any number of threads may ask at once."""
+        batch = self._batch(batch_size)
+        with lock:
+            graph = self._graph(x.shape[1:], batch)
+        import tensorflow as tf
+
+        parts = []
+        for first in range(0, len(x), batch):
+            own = x[first : first + batch]
+            short = batch - len(own)
+            filled = np.concatenate([own, np.repeat(own[-1:], short, axis=0)]) if short else own
+            parts.append(np.asarray(graph(tf.constant(filled)))[: len(own)])
+        return np.concatenate(parts)
 
     def _compute(
         self, x: np.ndarray, rows: np.ndarray, out: np.ndarray, batch_size: int, progress: bool
@@ -307,6 +347,15 @@ class Network:
             "Use encoders.imagenet() for the packaged network, whose blocks have names.",
         )
 
+    def renormalised(self, statistics: Statistics) -> Network:
+        """Return the network with these BatchNorm statistics, its weights as they are."""
+        model, preprocess = self.copy("float32")
+        for name, (mean, variance) in statistics.items():
+            layer = model.get_layer(name)
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(variance)
+        return _Application(model, preprocess)
+
     def classifier(self) -> Any:
         """Return the keras.Model with ImageNet logits."""
         raise BadInput(
@@ -346,6 +395,10 @@ class _Lite0(Network):
 
     def shortened(self, block: str) -> Network:
         return _Lite0(self._pixels, block, self._state)
+
+    def renormalised(self, statistics: Statistics) -> Network:
+        # From the published arrays again, so that the statistics are folded into the convolutions.
+        return _Lite0(self._pixels, self._layers, efficientnet_lite.renormalised(self._state, statistics))
 
     def classifier(self) -> Any:
         if self._layers not in ("last", "several"):
@@ -456,17 +509,35 @@ def imagenet(
     if layers not in ("last", "several"):
         raise BadInput(f"layers={layers!r}.", "Give 'last' or 'several'.")
     if network.lower() == PACKAGED:
-        return _packaged(pixels, flip=flip, layers=layers, weights=weights)
-    if layers != "last":
+        encoder = _packaged(pixels, flip=flip, layers=layers, weights=weights)
+    elif layers != "last":
         raise BadInput(
             f"layers={layers!r} with {network}.", "Give 'last'; 'several' is for the packaged one."
         )
-    return _from_applications(pixels, network, flip=flip, weights=weights)
+    else:
+        encoder = _from_applications(pixels, network, flip=flip, weights=weights)
+    if network.lower() == PACKAGED or weights == "imagenet":  # Keras's random weights are others each time
+        encoder.recipe = partial(imagenet, pixels, network, flip=flip, layers=layers, weights=weights)
+    return encoder
 
 
-def encode(encoder: ImageEncoder, data: Split | np.ndarray, **options: Any) -> np.ndarray:
-    """Return ``encoder.encode(data, **options)``: features ``(n, dim)`` float32."""
-    return encoder.encode(data, **options)
+def encode(encoder: Any, data: Any, **options: Any) -> np.ndarray:
+    """Return ``encoder.encode(data, **options)``: features ``(n, dim)`` float32.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder or TextEncoder
+    data : Split, numpy.ndarray, sequence of str, or an iterator of such chunks
+        Of an iterator, memory holds a few chunks at a time and the features of all. Use `encode_chunks` where even
+        those are too many.
+    **options
+        ``scheduler``, ``cache``, ``progress`` and others of the encoder.
+    """
+    if isinstance(data, Iterator):
+        parts = list(encode_chunks(encoder, data, **options))
+        return np.concatenate(parts) if parts else np.empty((0, encoder.dim), np.float32)
+    features: np.ndarray = encoder.encode(data, **options)
+    return features
 
 
 def _packaged(pixels: int, *, flip: bool, layers: str, weights: str) -> ImageEncoder:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from reprlib import repr as shortened
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 
 from course_lib.callers import stack_level
 from course_lib.encoders import coverage, e5_small
-from course_lib.encoders.cache import FeatureCache, encode_through
+from course_lib.encoders.cache import Compute, FeatureCache, encode_through
+from course_lib.encoders.chunks import Recipe, spread
 from course_lib.encoders.packaged import WEIGHTS, weights_file
 from course_lib.encoders.timing import Timing
 from course_lib.errors import BadInput, Corrupt
@@ -33,6 +34,7 @@ E5_PREFIX = "query: "
 
 _READING = "text-1"  # changes when the same texts would get other features
 _SHARD = 2048  # rows per shard: what an interrupted run can lose, and among how many lengths are sorted
+_PIECE = 512  # sentences that travel to a worker at once, and among which lengths are sorted there
 _LOOKED_AT = 200  # texts among which unknown tokens are counted
 
 
@@ -155,6 +157,7 @@ class TextEncoder:
         before = hashlib.sha256(prefix.encode()).hexdigest()[:8] if prefix else "bare"
         self.key = f"{source}-{where}-{pooling}-{max_tokens}-{before}-{_READING}"
         self.last: Timing | None = None
+        self.recipe: Recipe | None = None  # set by those who know how another process makes the same
         self._cache = FeatureCache(self.key, self.dim)
 
     @cached_property
@@ -180,7 +183,7 @@ class TextEncoder:
 
     def with_layer(self, layer: int | str) -> TextEncoder:
         """Return the same encoder reading another layer: a number from 0, ``"last"`` or ``"all"``."""
-        return TextEncoder(
+        other = TextEncoder(
             self.name,
             source=self.source,
             load=lambda: self._loaded,  # the same network, once in memory
@@ -191,6 +194,9 @@ class TextEncoder:
             max_tokens=self.max_tokens,
             prefix=self.prefix,
         )
+        if isinstance(self.recipe, partial):
+            other.recipe = partial(self.recipe, layer=layer)
+        return other
 
     def tokens(self, text: str) -> list[str]:
         """Return the pieces that a text becomes, prefix and special tokens apart.
@@ -244,6 +250,7 @@ class TextEncoder:
         cache: bool = True,
         progress: bool = True,
         batch_tokens: int = BATCH_TOKENS,
+        scheduler: Any = None,
     ) -> np.ndarray:
         """Return the features of sentences; what was computed before is read from disk.
 
@@ -260,6 +267,9 @@ class TextEncoder:
             Show a bar while computing.
         batch_tokens : int
             Tokens per batch; memory grows with it.
+        scheduler : str, distributed.Client or cluster, optional
+            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask cluster (see
+            `course_lib.scheduler.connected`). A worker that is lost changes nothing.
 
         Returns
         -------
@@ -277,12 +287,45 @@ class TextEncoder:
             When more than a fifth of the tokens of what is computed now are unknown to the tokenizer.
         """
         x = checked_sentences(data)
-        features, self.last = encode_through(
-            self._cache,
-            text_fingerprints(x) if cache else len(x),
-            lambda rows, out: self._compute(x, rows, out, batch_tokens, progress),
-        )
+        if scheduler is None:
+            compute = lambda rows, out: self._compute(x, rows, out, batch_tokens, progress)  # noqa: E731
+        else:
+            compute = self._spread(x, batch_tokens, progress, scheduler)
+        features, self.last = encode_through(self._cache, text_fingerprints(x) if cache else len(x), compute)
         return features
+
+    def _spread(self, x: np.ndarray, batch_tokens: int, progress: bool, scheduler: Any) -> Compute:
+        """Return what computes on a scheduler's workers, after a warning where one is due."""
+        elsewhere = spread(self, x, scheduler, progress, {"batch_tokens": batch_tokens})
+
+        def compute(rows: np.ndarray, out: np.ndarray) -> Iterator[tuple[int, float]]:
+            if len(rows):
+                self.warn_if_uncovered(x[rows])
+            yield from elsewhere(rows, out)
+
+        return compute
+
+    def checked(self, data: Any) -> tuple[np.ndarray, Callable[[np.ndarray], list[bytes]]]:
+        """Return sentences as an array, and what gives their fingerprints."""
+        return checked_sentences(data), text_fingerprints
+
+    def rows_of_a_piece(self, x: np.ndarray, batch_tokens: int = BATCH_TOKENS) -> int:
+        """Return how many sentences make a piece."""
+        return _PIECE
+
+    def piece(self, x: np.ndarray, lock: Any, batch_tokens: int = BATCH_TOKENS) -> np.ndarray:
+        """Return the features of a few sentences, computed now; any number of threads may ask at once."""
+        import torch
+
+        with lock:  # tokenizers serve one thread at a time
+            loaded = self._loaded
+            tokens = self.tokenized(x)
+        out = np.empty((len(x), self.dim), np.float32)
+        for batch in by_length(tokens.lengths, batch_tokens):
+            with torch.inference_mode():
+                found = self._pooled(loaded, tokens.padded(batch, loaded.tokenizer.pad_token_id))
+            out[batch] = found.numpy()
+        return out
 
     def _compute(
         self, x: np.ndarray, rows: np.ndarray, out: np.ndarray, batch_tokens: int, progress: bool
@@ -588,6 +631,7 @@ def _bert(
     if weights not in ("pretrained", "random"):
         raise BadInput(f"weights={weights!r}.", "Give 'pretrained', or 'random' for the control.")
     options["prefix"] = _prefix_of(name) if prefix is None else prefix
+    asked = dict(options)
     positions: int | None = None
     if name in _PACKAGED:
         (width, depth, positions), read = _PACKAGED[name]
@@ -602,13 +646,16 @@ def _bert(
         load = lambda: Loaded(*hub.load(folder))  # noqa: E731
     options.update(width=width, depth=depth, positions=positions)
     if weights == "random":
-        return TextEncoder(
+        encoder = TextEncoder(
             f"{name}, random weights",
             source=f"{source}-random0",
             load=lambda: _untaught(load()),
             **options,
         )
-    return TextEncoder(name, source=source, load=load, **options)
+    else:
+        encoder = TextEncoder(name, source=source, load=load, **options)
+    encoder.recipe = partial(_bert, name, weights=weights, revision=revision, **asked)
+    return encoder
 
 
 def _prefix_of(name: str) -> str:

@@ -7,11 +7,11 @@ arguments, and gives back plain values. What is expected never leaves the teache
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from course_lib.errors import CourseError
 from course_lib.grading.attempt import Outcome, Work
+from course_lib.scheduler import as_they_come, connected
 
 if TYPE_CHECKING:
     from course_lib.grading.grade import Task
@@ -42,40 +42,17 @@ def tried_on_cluster(
     Raises
     ------
     CourseError
-        When Dask is not installed, the scheduler does not answer, or a machine of the cluster cannot grade.
+        When the scheduler does not answer, or a machine of the cluster cannot grade.
     """
-    try:
-        from distributed import Client, as_completed
-    except ImportError:
-        raise CourseError("Dask is not installed.", "pip install 'carryover[cluster]'") from None
-    try:
-        client = Client(address, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise CourseError(
-            f"No Dask scheduler answers at {address}: {error}.",
-            "Start one with `dask scheduler`, then workers.",
-        ) from None
-    with client:
-        waiting = iter(todo)
-        places = max(1, sum(client.ncores().values())) * AHEAD
-
-        def send(task: Task) -> Any:
-            future = client.submit(
-                attempt_there, task.paper.imports, task.works(), tier, unsafe, pure=False, retries=3
-            )
-            under_way[future.key] = task
-            return future
-
-        under_way: dict[str, Task] = {}
-        coming = as_completed([send(task) for task in islice(waiting, places)], raise_errors=False)
-        for future in coming:
-            task = under_way.pop(future.key)
-            if future.status != "finished":
-                raise CourseError(f"A machine of the cluster cannot grade: {future.exception()}.")
-            outcomes: list[Outcome] = future.result()
-            for follower in islice(waiting, 1):
-                coming.add(send(follower))
-            yield task, outcomes
+    with connected(address) as client:
+        waiting = list(todo)
+        jobs = ((task.paper.imports, task.works(), tier, unsafe) for task in waiting)
+        for number, result in as_they_come(client, attempt_there, jobs, ahead=AHEAD, retries=3):
+            try:
+                outcomes = result()
+            except Exception as error:
+                raise CourseError(f"A machine of the cluster cannot grade: {error}.") from None
+            yield waiting[number], outcomes
 
 
 def attempt_there(imports: tuple[str, ...], works: Sequence[Work], tier: str, unsafe: bool) -> list[Outcome]:

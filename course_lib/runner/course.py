@@ -34,6 +34,7 @@ def run_course(
     commit_outputs: bool = False,
     build: Path | None = None,
     folder: Path | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Execute notebooks and write executed notebooks, pages and ``results.json``.
 
@@ -49,6 +50,9 @@ def run_course(
         Where results go; default ``build`` beside the notebooks' folder.
     folder : pathlib.Path, optional
         The notebooks; default ``notebooks`` here or beside the library.
+    scheduler : str, optional
+        Several notebooks at once: ``"threads"`` on this machine, or the address of a Dask scheduler whose machines
+        have this library and see the folder. The results are the same.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def run_course(
     Raises
     ------
     BadInput
-        When a name fits no notebook.
+        When a name fits no notebook, or the scheduler does not answer.
     CourseError
         When another run is writing to the same folder.
     """
@@ -69,7 +73,7 @@ def run_course(
         state = State.load(target / "state.json")
         goes_on = state.begin(fresh)
         try:
-            _execute_all(paths, state, target, goes_on, commit_outputs)
+            _execute_all(paths, state, target, goes_on, commit_outputs, scheduler)
         except KeyboardInterrupt:
             Console().print("Interrupted. `course run` goes on where this stopped.", highlight=False)
             return 130
@@ -80,7 +84,9 @@ def run_course(
     return int(any(state.records[path.stem].status != "ok" for path in paths))
 
 
-def _execute_all(paths: Sequence[Path], state: State, build: Path, goes_on: bool, commit: bool) -> None:
+def _execute_all(
+    paths: Sequence[Path], state: State, build: Path, goes_on: bool, commit: bool, scheduler: str | None
+) -> None:
     """Execute what this run has not yet executed; keep each result before the next begins."""
     keys = {path: source_key(path) for path in paths}
     done = [path for path in paths if goes_on and state.done(path.stem, keys[path], edition(path))]
@@ -89,6 +95,13 @@ def _execute_all(paths: Sequence[Path], state: State, build: Path, goes_on: bool
         Console().print(f"Going on with the interrupted run; already executed: {listing}.", highlight=False)
     waiting = [path for path in paths if path not in done]
     with RunProgress([(path.stem, _expected_seconds(path, state)) for path in waiting]) as progress:
+        if scheduler is not None and waiting:
+            from course_lib.runner.spread import executed
+
+            for path, result in executed({path: keys[path] for path in waiting}, scheduler):
+                _keep(path, result, keys[path], state, build, commit)
+                progress.tell(path.stem, result.seconds, result.problem)
+            return
         for path in waiting:
             result = execute(path, progress.start(path.stem))
             _keep(path, result, keys[path], state, build, commit)

@@ -73,10 +73,14 @@ class RunProgress:
         """End a notebook: one line stays, with the error when there was one."""
         if self.current is not None:
             self.bars.remove_task(self.current)
+        self.tell(self.name, seconds, problem)
+
+    def tell(self, name: str, seconds: float, problem: str) -> None:
+        """Write the line of a notebook that has ended, here or elsewhere."""
         if problem:
-            self._say(f"[FAIL] {self.name} ({seconds / 60:.1f} min): {problem}")
+            self._say(f"[FAIL] {name} ({seconds / 60:.1f} min): {problem}")
         else:
-            self._say(f"[OK]   {self.name} ({seconds / 60:.1f} min)")
+            self._say(f"[OK]   {name} ({seconds / 60:.1f} min)")
 
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -37,9 +37,7 @@ def global_batches(n: int, batch: int, *, epochs: int = 1, seed: int = 0) -> Ite
             yield order[first : first + batch]
 
 
-def shard(
-    rows: np.ndarray, rank: int, processes: int, shares: Sequence[float] | None = None
-) -> np.ndarray:
+def shard(rows: np.ndarray, rank: int, processes: int, shares: Sequence[float] | None = None) -> np.ndarray:
     """Return the part of a global batch that falls to one process.
 
     Parameters

@@ -79,9 +79,7 @@ def group(
         (folder / "work.pickle").write_bytes(_packed((function, tuple(arguments), dict(settings))))
         for attempt in range(1, _TRIES + 1):
             found = ports()
-            environments = [
-                _common(threads) | dict(environment(rank, found)) for rank in range(processes)
-            ]
+            environments = [_common(threads) | dict(environment(rank, found)) for rank in range(processes)]
             try:
                 return _run(folder, environments, timeout)
             except PortTaken:
@@ -134,13 +132,14 @@ def _run(folder: Path, environments: Sequence[Mapping[str, str]], timeout: float
                     )
                 )
         _wait(group, timeout)
+        codes = [process.poll() for process in group]  # None: ended below, because another had failed
     finally:
         for process in group:
             with suppress(OSError):
                 process.kill()
         for process in group:
             process.wait()
-    return _results(folder, [process.returncode for process in group])
+    return _results(folder, codes)
 
 
 def _wait(group: Sequence[subprocess.Popen[bytes]], timeout: float) -> None:
@@ -160,7 +159,7 @@ def _wait(group: Sequence[subprocess.Popen[bytes]], timeout: float) -> None:
         time.sleep(_POLL)
 
 
-def _results(folder: Path, codes: Sequence[int]) -> list[Any]:
+def _results(folder: Path, codes: Sequence[int | None]) -> list[Any]:
     contents: list[dict[str, Any] | None] = []
     for rank in range(len(codes)):
         path = folder / f"{rank}.result"
@@ -175,24 +174,23 @@ def _results(folder: Path, codes: Sequence[int]) -> list[Any]:
 
 
 def _failure(
-    contents: Sequence[dict[str, Any] | None], codes: Sequence[int], logs: Sequence[str]
+    contents: Sequence[dict[str, Any] | None], codes: Sequence[int | None], logs: Sequence[str]
 ) -> BaseException:
     """Return the error that says most: the course's own, then a process that was lost, then any other."""
-    errors = [content.get("error") for content in contents if content]
-    for error in errors:
-        if isinstance(error, CourseError):
-            return error
-    lost = [rank for rank, content in enumerate(contents) if content is None and codes[rank] != -9]
-    lost = lost or [rank for rank, content in enumerate(contents) if content is None]
-    for rank, content in enumerate(contents):
-        if content and "told" in content and "onnection" not in content["told"]:
-            return CourseError(
-                f"Process {rank} of {len(codes)} failed: {content['told']}",
-                "Try the function by itself first: function(...) in this process.",
-            )
-    rank = lost[0] if lost else 0
-    tail = "\n".join(logs[rank].strip().splitlines()[-5:])
+    for content in contents:
+        if content and isinstance(content.get("error"), CourseError):
+            return content["error"]  # type: ignore[no-any-return]
+    lost = [rank for rank, content in enumerate(contents) if content is None and codes[rank] is not None]
+    told = [rank for rank, content in enumerate(contents) if content and "told" in content]
+    if lost:  # what the others tell is that they miss it
+        tail = "\n".join(logs[lost[0]].strip().splitlines()[-5:])
+        return CourseError(
+            f"Process {lost[0]} of {len(codes)} was lost{': ' + tail if tail else ''}.",
+            "Most often memory ran out: start fewer processes, or close other programs.",
+        )
+    content = contents[told[0]] if told else None
+    reason = content["told"] if content else "nothing was told"
     return CourseError(
-        f"Process {rank} of {len(codes)} was lost{': ' + tail if tail else ''}.",
-        "Most often memory ran out: start fewer processes, or close other programs.",
+        f"Process {told[0] if told else 0} of {len(codes)} failed: {reason}",
+        "Try the function by itself first: function(...) in this process.",
     )

@@ -87,7 +87,9 @@ def predicted_speedup(
     """
     _check(processes=processes, step=step, bandwidth=bandwidth)
     if not 0 <= serial <= 1 or size < 0 or latency < 0:
-        raise BadInput(f"serial={serial}, size={size}, latency={latency}.", "Give none below 0, serial up to 1.")
+        raise BadInput(
+            f"serial={serial}, size={size}, latency={latency}.", "Give none below 0, serial up to 1."
+        )
     talk = ring_seconds(processes, size, bandwidth, latency)
     if growing:
         return processes * step / (step + talk)

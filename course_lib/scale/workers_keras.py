@@ -151,9 +151,7 @@ def keras_head(
         gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
         # Keras sums gradients over the processes in here: whoever sums them before has them N times.
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, tf.reduce_sum(each)
-        )
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(each))
 
     signature = [
         tf.TensorSpec((None, x.shape[1]), tf.float32),
