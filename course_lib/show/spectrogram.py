@@ -87,8 +87,12 @@ def _wave(axes: Any, x: np.ndarray, seconds: float) -> None:
 
 def _heat(axes: Any, x: np.ndarray, hertz: np.ndarray, seconds: float) -> None:
     axes.imshow(x, origin="lower", aspect="auto", extent=(0, seconds, -0.5, len(x) - 0.5), cmap="magma")
-    ticks = [one for one in _TICKS if hertz[0] <= one <= hertz[-1]]
-    axes.set_yticks(np.interp(ticks, hertz, np.arange(len(hertz))), [f"{one:,}" for one in ticks])
+    ticks: dict[int, float] = {}
+    for one in _TICKS[::-1]:  # from above, leaving out what would touch its neighbour
+        place = float(np.interp(one, hertz, np.arange(len(hertz))))
+        if hertz[0] <= one <= hertz[-1] and all(other - place > len(hertz) / 9 for other in ticks.values()):
+            ticks[one] = place
+    axes.set_yticks(list(ticks.values()), [f"{one:,}" for one in ticks])
     axes.grid(False)
 
 
