@@ -1,12 +1,14 @@
-"""A Dask scheduler, however it is named: this machine's threads or processes, an address, a client, a cluster.
+"""A Dask scheduler, however it is named: threads or processes here, an address, a client, a cluster.
 
 What is handed to it comes back in order and survives the loss of a worker: a piece of work holds all that it
 needs, so the scheduler gives it to another.
+
+A scheduler of your own remembers what it sent: 1,000 messages, with their data. Where its machine is small, start
+it with ``DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=8``.
 """
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import warnings
@@ -24,8 +26,6 @@ PATIENCE: Final = "6s"
 
 AHEAD: Final = 3
 """Pieces of work under way for each core: enough that none waits, few enough that memory stays small."""
-
-_SWEPT = 32  # jobs between two collections of garbage
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ def _unknown(scheduler: Any) -> BadInput:
 @contextmanager
 def _local(kind: str, workers: int | None) -> Iterator[Any]:
     """Start a scheduler on this machine, without a dashboard and without a word."""
+    import dask
     from distributed import Client, LocalCluster
 
     count = workers or os.cpu_count() or 1
@@ -93,9 +94,11 @@ def _local(kind: str, workers: int | None) -> Iterator[Any]:
     if kind == "processes":
         one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
         shape = {"n_workers": count, "threads_per_worker": 1, "processes": True, "env": one_thread}
+    log = {"distributed.admin.low-level-log-length": 8}  # Dask would keep the data of the last 1,000 messages
     try:
         with (
-            LocalCluster(dashboard_address=None, silence_logs=logging.CRITICAL, **shape) as cluster,
+            dask.config.set(log),
+            LocalCluster(dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL, **shape) as cluster,
             Client(cluster) as client,
         ):
             yield client
@@ -159,7 +162,7 @@ def in_order(
     CourseError
         When the same job lost its worker several times, or the scheduler was lost.
     """
-    waiting, under_way, done = iter(jobs), deque[Any](), 0
+    waiting, under_way = iter(jobs), deque[Any]()
     try:
         while True:
             room = places(client) * ahead - len(under_way)
@@ -168,9 +171,6 @@ def in_order(
                 return
             yield None if under_way[0] is None else result_of(under_way[0])
             under_way.popleft()
-            done += 1
-            if done % _SWEPT == 0:
-                gc.collect()  # Dask's records hold a job's data, and one another: few, but heavy
     finally:
         with suppress(Exception):  # of no use any more; the scheduler may be gone as well
             client.cancel([future for future in under_way if future is not None])

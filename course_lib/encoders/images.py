@@ -24,7 +24,7 @@ SMALLEST, LARGEST = 64, 224
 PACKAGED = "efficientnet-lite0"
 _RESIZE = "bilinear-1"  # changes when the pixels that the network sees would change
 _SHARD = 2048  # rows per shard: what an interrupted run can lose
-_PIECE = 4 << 20  # bytes that travel to a worker at once, about
+_PIECE = 1 << 20  # bytes that travel to a worker at once, about
 
 Graph = Callable[[Any], Any]
 Preprocess = Callable[[Any], Any]

@@ -237,5 +237,4 @@ def _trained(
     seconds = time.perf_counter() - since
     told = together.reduce(torch.stack(losses), reduction="sum")
     kept = {n: p.detach().numpy().copy() for n, p in model.named_parameters() if p.requires_grad}
-    together.end_training()
     return Trained(kept, told.numpy(), examples, seconds if examples else 0.0, rank, processes)

@@ -23,7 +23,7 @@ SOLUTIONS, EXERCISES = ROOT / "solutions", ROOT / "exercises"
 PAPERS = {path.name[:2]: Paper.load(SOLUTIONS, path) for path in catalogue.notebooks(SOLUTIONS)}
 IDS = [key for paper in PAPERS.values() for key in paper.items]
 SEEDS = (0, 1, (7, 8))
-PROMISED = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "13")
+PROMISED = ("01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13")
 
 
 @pytest.fixture(scope="module")
