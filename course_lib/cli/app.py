@@ -56,6 +56,10 @@ def run(
     ] = False,
     build: Build = None,
     notebooks: Annotated[Path | None, typer.Option(help="Folder of the notebooks.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Several at once: 'threads', or a Dask scheduler whose machines see the folder."),
+    ] = None,
 ) -> None:
     """Execute notebooks in order; write pages, results and a table of minutes to build/."""
     if names:
@@ -66,7 +70,14 @@ def run(
             raise typer.Exit(run_project(project))
     from course_lib.runner import run_course
 
-    code = run_course(names or [], fresh=fresh, commit_outputs=commit_outputs, build=build, folder=notebooks)
+    code = run_course(
+        names or [],
+        fresh=fresh,
+        commit_outputs=commit_outputs,
+        build=build,
+        folder=notebooks,
+        scheduler=scheduler,
+    )
     raise typer.Exit(code)
 
 
