@@ -3,8 +3,8 @@
 What is handed to it comes back in order and survives the loss of a worker: a piece of work holds all that it
 needs, so the scheduler gives it to another.
 
-A scheduler of your own remembers what it sent: 1,000 messages, with their data. Where its machine is small, start
-it with ``DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=8``.
+A scheduler of your own remembers what it sent: 1,000 messages, with their data. Where its machine is small,
+start it with ``DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH=8``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -37,8 +38,8 @@ def connected(scheduler: Any = "threads", workers: int | None = None) -> Iterato
     Parameters
     ----------
     scheduler : str, distributed.Client or cluster
-        ``"threads"`` and ``"processes"`` work on this machine's cores; ``"tcp://host:8786"`` is the address of
-        ``dask scheduler``; a cluster is for instance ``dask_jobqueue.SLURMCluster(...)``.
+        ``"threads"`` and ``"processes"`` work on this machine's cores; ``"tcp://host:8786"`` is the address
+        of ``dask scheduler``; a cluster is for instance ``dask_jobqueue.SLURMCluster(...)``.
     workers : int, optional
         Threads or processes of one that is started here; default: cores.
 
@@ -77,7 +78,8 @@ def connected(scheduler: Any = "threads", workers: int | None = None) -> Iterato
 def _unknown(scheduler: Any) -> BadInput:
     return BadInput(
         f"scheduler={scheduler!r} is no scheduler.",
-        "Give 'threads', 'processes', the address of one (tcp://host:8786), a dask Client, or a cluster such as "
+        "Give 'threads', 'processes', the address of one (tcp://host:8786), a dask Client, or a cluster such "
+        "as "
         "dask_jobqueue.SLURMCluster.",
     )
 
@@ -118,7 +120,8 @@ def _reached(address: str) -> Any:
     except (OSError, ValueError) as error:
         raise BadInput(
             f"No Dask scheduler answers at {address}: {error}.",
-            "Start one with `dask scheduler`, then workers with `dask worker ADDRESS`; or work on this machine "
+            "Start one with `dask scheduler`, then workers with `dask worker ADDRESS`; or work on this "
+            "machine "
             "with scheduler='threads'.",
         ) from None
     try:
@@ -134,7 +137,7 @@ def _reached(address: str) -> Any:
 
 def places(client: Any) -> int:
     """Return how many cores the workers have together, at least 1."""
-    return max(1, sum(client.ncores().values()))
+    return max(1, int(sum(client.ncores().values())))
 
 
 def in_order(
@@ -209,7 +212,7 @@ def as_they_come(
         number = under_way.pop(future.key)
         for one in islice(waiting, 1):
             coming.add(send(*one))
-        yield number, lambda future=future: result_of(future)
+        yield number, partial(result_of, future)
 
 
 def _sent(client: Any, function: Callable[..., Any], job: tuple[Any, ...] | None, retries: int = 0) -> Any:
@@ -239,7 +242,8 @@ def result_of(future: Any) -> Any:
     except KilledWorker:
         raise CourseError(
             "A piece of work lost its worker again and again.",
-            "Most often its memory ran out: give workers more, or smaller pieces. What is done is kept: run it "
+            "Most often its memory ran out: give workers more, or smaller pieces. What is done is kept: run "
+            "it "
             "again to go on.",
         ) from None
     except (CancelledError, CommClosedError):

@@ -40,12 +40,17 @@ def test_none_answers_and_one_without_workers(monkeypatch):
     from course_lib import scheduler
 
     monkeypatch.setattr(scheduler, "PATIENCE", "1s")
-    with pytest.raises(BadInput, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
-        with connected("tcp://127.0.0.1:9"):
-            pass
-    with LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as cluster:
-        with pytest.raises(BadInput, match="has no workers"), connected(cluster.scheduler_address):
-            pass
+    with (
+        pytest.raises(BadInput, match=r"No Dask scheduler answers at tcp://127"),
+        connected("tcp://127.0.0.1:9"),
+    ):
+        pass
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as cluster,
+        pytest.raises(BadInput, match="has no workers"),
+        connected(cluster.scheduler_address),
+    ):
+        pass
 
 
 def test_jobs_are_taken_only_when_there_is_room():

@@ -40,17 +40,17 @@ class Pieces(Protocol):
     recipe: Recipe | None
     _cache: FeatureCache
 
-    def piece(self, x: np.ndarray, lock: Any, **options: Any) -> np.ndarray:
-        """Return the features of a few examples, computed now; `lock` is held by one thread at a time."""
-        ...
+    @property
+    def piece(self) -> Callable[..., np.ndarray]:
+        """Of a few examples, a lock held by one thread at a time, and options: features, computed now."""
 
-    def checked(self, data: Any) -> tuple[np.ndarray, Callable[[np.ndarray], list[bytes]]]:
-        """Return examples as an array, and what gives their fingerprints."""
-        ...
+    @property
+    def checked(self) -> Callable[..., tuple[np.ndarray, Callable[[np.ndarray], list[bytes]]]]:
+        """Of data: examples as an array, and what gives their fingerprints."""
 
-    def rows_of_a_piece(self, x: np.ndarray, **options: Any) -> int:
-        """Return how many examples make a piece of a few megabytes and no batch that is half full."""
-        ...
+    @property
+    def rows_of_a_piece(self) -> Callable[..., int]:
+        """Of examples and options: how many make a piece, a megabyte or so, no batch half full."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def spread(
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of a chunk: how many rows, what they are filed under, which are missing, whether it is the last."""
+    """A part of a chunk: its rows, what they are filed under, which are missing, whether it is the last."""
 
     n: int
     ids: list[bytes] | None

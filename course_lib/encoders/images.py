@@ -121,8 +121,9 @@ class ImageEncoder:
         progress : bool
             Show a bar while computing.
         scheduler : str, distributed.Client or cluster, optional
-            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask cluster (see
-            `course_lib.scheduler.connected`). The features are the same; a worker that is lost changes nothing.
+            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask
+            cluster (see `course_lib.scheduler.connected`). The features are the same; a worker that is lost
+            changes nothing.
 
         Returns
         -------
@@ -528,8 +529,8 @@ def encode(encoder: Any, data: Any, **options: Any) -> np.ndarray:
     ----------
     encoder : ImageEncoder or TextEncoder
     data : Split, numpy.ndarray, sequence of str, or an iterator of such chunks
-        Of an iterator, memory holds a few chunks at a time and the features of all. Use `encode_chunks` where even
-        those are too many.
+        Of an iterator, memory holds a few chunks at a time and the features of all. Use `encode_chunks`
+        where even those are too many.
     **options
         ``scheduler``, ``cache``, ``progress`` and others of the encoder.
     """

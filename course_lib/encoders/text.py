@@ -268,8 +268,8 @@ class TextEncoder:
         batch_tokens : int
             Tokens per batch; memory grows with it.
         scheduler : str, distributed.Client or cluster, optional
-            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask cluster (see
-            `course_lib.scheduler.connected`). A worker that is lost changes nothing.
+            Who computes: ``"threads"`` or ``"processes"`` of this machine, or the machines of a Dask
+            cluster (see `course_lib.scheduler.connected`). A worker that is lost changes nothing.
 
         Returns
         -------

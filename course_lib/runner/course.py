@@ -51,8 +51,8 @@ def run_course(
     folder : pathlib.Path, optional
         The notebooks; default ``notebooks`` here or beside the library.
     scheduler : str, optional
-        Several notebooks at once: ``"threads"`` on this machine, or the address of a Dask scheduler whose machines
-        have this library and see the folder. The results are the same.
+        Several notebooks at once: ``"threads"`` on this machine, or the address of a Dask scheduler whose
+        machines have this library and see the folder. The results are the same.
 
     Returns
     -------

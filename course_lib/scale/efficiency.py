@@ -60,10 +60,11 @@ def forward(
         Of one layer. Is not changed.
     texts : sequence of str
     numbers : {"float32", "bfloat16", "int8"}
-        What the network computes in. ``"int8"`` rounds the matrices to 8 bits, and what meets them as it comes
-        (dynamic quantisation, 动态量化).
+        What the network computes in. ``"int8"`` rounds the matrices to 8 bits, and what meets them as it
+        comes (dynamic quantisation, 动态量化).
     bucketed : bool
-        Sort by length and fill batches up to `batch_tokens`; False takes them as they come, `batch` at a time.
+        Sort by length and fill batches up to `batch_tokens`; False takes them as they come, `batch` at a
+        time.
     batch_tokens, batch : int
 
     Returns
@@ -107,7 +108,8 @@ def _eight_bits(network: Any) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch will move this to a package of its own
-            return torch.ao.quantization.quantize_dynamic(network, {torch.nn.Linear}, dtype=torch.qint8)
+            quantize: Any = torch.ao.quantization.quantize_dynamic
+            return quantize(network, {torch.nn.Linear}, dtype=torch.qint8)
     except (AttributeError, RuntimeError) as error:
         raise BadInput(
             f"This PyTorch has no int8 for this processor: {error}.", "Use numbers='bfloat16'."
@@ -172,7 +174,7 @@ def training_step(
         with torch.autocast("cpu", torch.bfloat16, enabled=numbers == "bfloat16"):
             states = body(**given).last_hidden_state
             logits = head(pooled(states, given.get("attention_mask"), encoder.pooling))
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        loss: Any = torch.nn.functional.cross_entropy(logits.float(), labels)
         loss.backward()
         optimizer.step()
         return float(loss.detach())

@@ -36,13 +36,14 @@ def sweep(
     settings : iterable of mapping
         Keyword arguments; the same one twice is run once.
     scheduler : str, distributed.Client or cluster, optional
-        As in `course_lib.scheduler.connected`. None runs one after the other here. ``"threads"`` is for functions
-        that seed nothing global; those that do, as Keras and PyTorch trainings do, want ``"processes"``.
+        As in `course_lib.scheduler.connected`. None runs one after the other here. ``"threads"`` is for
+        functions that seed nothing global; those that do, as Keras and PyTorch trainings do, want
+        ``"processes"``.
     workers : int, optional
         Of ``"threads"`` or ``"processes"``.
     file : path, optional
-        Every result is added to it as a line of JSON as soon as it is known. A sweep that was interrupted, or to
-        which settings are added, runs only what is missing.
+        Every result is added to it as a line of JSON as soon as it is known. A sweep that was interrupted,
+        or to which settings are added, runs only what is missing.
     progress : bool
 
     Returns

@@ -1,4 +1,4 @@
-"""A process of a group: ``python -m course_lib.scale.worker FOLDER RANK`` does what `launch` left in a folder."""
+"""A process of a group: ``python -m course_lib.scale.worker FOLDER RANK`` does what lies in a folder."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def keras_workers(
 ) -> list[Any]:
     """Run a training function in several processes of this machine and return what each returned.
 
-    They find each other by ``TF_CONFIG``, as on many machines: there a scheduler sets it, and the same function
-    runs unchanged.
+    They find each other by ``TF_CONFIG``, as on many machines: there a scheduler sets it, and the same
+    function runs unchanged.
 
     Parameters
     ----------

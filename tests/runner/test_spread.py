@@ -45,7 +45,9 @@ def test_interrupted_it_leaves_no_kernel_and_goes_on(course, number):
     )
     process = course.start("--scheduler", "threads")
     pid, state = course.folder / "pid", course.build / "state.json"
-    wait_for(lambda: pid.exists() and pid.read_text() and "00_quick" in json.loads(state.read_text())["records"])
+    wait_for(
+        lambda: pid.exists() and pid.read_text() and "00_quick" in json.loads(state.read_text())["records"]
+    )
     process.send_signal(number)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 130

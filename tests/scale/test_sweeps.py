@@ -62,7 +62,7 @@ def test_it_goes_on_where_it_was_interrupted(tmp_path):
     assert scale.sweep(second, SETTINGS, file=file) == EXPECTED
     assert first.seen + second.seen == SETTINGS
     again = Counting()
-    assert scale.sweep(again, SETTINGS + [{"b": "z", "a": 1}], file=file) == [*EXPECTED, work(1, "z")]
+    assert scale.sweep(again, [*SETTINGS, {"b": "z", "a": 1}], file=file) == [*EXPECTED, work(1, "z")]
     assert again.seen == [{"a": 1, "b": "z"}]
     lines = [json.loads(line) for line in file.read_text("utf8").splitlines()]
     assert len(lines) == len(SETTINGS) + 1
@@ -105,11 +105,11 @@ def test_failures_are_told_when_all_others_are_kept(tmp_path, scheduler):
 def test_what_is_no_json(tmp_path):
     with pytest.raises(BadInput, match="A setting is no JSON"):
         scale.sweep(work, [{"a": {1}, "b": "x"}])
-    with pytest.raises(BadInput, match="result of .* is no JSON"):
+    with pytest.raises(BadInput, match=r"result of .* is no JSON"):
         scale.sweep(lambda: {1}, [{}])
     file = tmp_path / "notes.txt"
     file.write_text("something else\n")
-    with pytest.raises(BadInput, match="Line 1 of .* is no result"):
+    with pytest.raises(BadInput, match=r"Line 1 of .* is no result"):
         scale.sweep(work, SETTINGS, file=file)
     assert file.read_text() == "something else\n"
 
