@@ -34,7 +34,7 @@ SENTENCE_STUDENTS: dict[str, tuple[int, ...]] = {
     "layers 0, 4, 8": (0, 4, 8),
 }
 LABELS_ALONE, TEACHER, MORE = "labels", "teacher", "teacher, unlabelled too"
-TAUGHT = {"cifar10": (TEACHER, LABELS_ALONE, MORE), "topics": (TEACHER, LABELS_ALONE)}
+TAUGHT = {"cifar10": (MORE, LABELS_ALONE, TEACHER), "topics": (TEACHER, LABELS_ALONE)}
 SEEDS = {"cifar10": (0, 1), "topics": (0, 1)}
 
 
@@ -221,8 +221,13 @@ def work(run: str, setting: dict[str, Any], **changed: Any) -> dict[str, Any]:
 
 
 def _recipe(run: str) -> dict[str, Any]:
+    """Return how a student is trained, chosen on validation of the first seed.
+
+    Half the pixels make other edges: with the lowest blocks trained too, a student of pictures came out at 80%
+    where it reached 76% frozen up to block 4.
+    """
     if run == "cifar10":
-        return {"freeze_to": "block4", "epochs": 6}
+        return {"freeze_to": "block1", "depth_decay": 0.95, "epochs": 10}
     return {"freeze_to": "embeddings", "epochs": 6, "learning_rate": 3e-4}
 
 
