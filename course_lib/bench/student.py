@@ -223,8 +223,8 @@ def work(run: str, setting: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def _recipe(run: str) -> dict[str, Any]:
     """Return how a student is trained, chosen on validation of the first seed.
 
-    Half the pixels make other edges: with the lowest blocks trained too, a student of pictures came out at 80%
-    where it reached 76% frozen up to block 4.
+    Half the pixels make other edges: with the lowest blocks trained too, a student of pictures came out at
+    80% where it reached 76% frozen up to block 4.
     """
     if run == "cifar10":
         return {"freeze_to": "block1", "depth_decay": 0.95, "epochs": 10}
