@@ -22,7 +22,7 @@ from course_lib.show.reading import say
 from course_lib.show.reliability import reliability
 from course_lib.show.retrieval import retrieval
 from course_lib.show.scatter import scatter
-from course_lib.show.settings import ANSWERS, SETTINGS, setting_of
+from course_lib.show.settings import ANSWERS, SETTINGS, link_to, setting_of
 from course_lib.show.shift import shift
 from course_lib.show.spectrogram import spectrograms
 from course_lib.show.style import styled
@@ -51,6 +51,7 @@ __all__ = [
     "layer_similarity",
     "learning_curve",
     "lines",
+    "link_to",
     "losses",
     "mosaic",
     "pictures",
