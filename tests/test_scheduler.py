@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from course_lib.errors import BadInput
+from course_lib.errors import BadInput, CourseError
 from course_lib.scheduler import as_they_come, connected, in_order
 
 
@@ -100,21 +100,29 @@ def test_the_first_that_is_done_comes_first():
         assert [number for number, _ in coming] == [0]
 
 
-def test_a_lost_scheduler_is_told():
-    from distributed import LocalCluster
+def test_a_lost_scheduler_and_work_that_loses_every_worker_are_told():
+    from distributed import CancelledError, KilledWorker
+    from distributed.comm import CommClosedError
 
-    from course_lib.errors import CourseError
+    class Future:
+        def __init__(self, error):
+            self.error = error
 
-    cluster = LocalCluster(processes=False, dashboard_address=None, n_workers=1, silence_logs=50)
-    with connected(cluster.scheduler_address) as client:
-        RELEASE.clear()
-        results = in_order(client, held, [(1,), (0,)])
-        next(results)
-        closing = threading.Thread(
-            target=cluster.scheduler.loop.add_callback, args=(cluster.scheduler.close,)
-        )
-        closing.start()
+        def result(self):
+            raise self.error
+
+    class Client:
+        def ncores(self):
+            return {"one": 1}
+
+        def submit(self, function, *job, **options):
+            return Future(*job)
+
+        def cancel(self, futures):
+            raise OSError("nobody is there")
+
+    for error in (CancelledError("key"), CommClosedError("closed")):
         with pytest.raises(CourseError, match="scheduler was lost"):
-            next(results)
-        RELEASE.set()
-    cluster.close()
+            next(in_order(Client(), abs, [(error,)]))
+    with pytest.raises(CourseError, match="lost its worker again and again"):
+        next(in_order(Client(), abs, [(KilledWorker("key", None, 3),)]))

@@ -31,8 +31,8 @@ def padding_share(lengths: np.ndarray, batches: Sequence[np.ndarray]) -> float:
 
     Examples
     --------
-    >>> padding_share(np.array([2, 4, 2]), [np.array([0, 1]), np.array([2])])
-    0.2
+    >>> padding_share(np.array([1, 4, 3]), [np.array([0, 1]), np.array([2])])  # 8 tokens for 11
+    0.2727272727272727
     """
     paid = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
     return 1 - float(lengths.sum()) / paid
