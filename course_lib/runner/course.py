@@ -23,7 +23,7 @@ from course_lib.runner.progress import RunProgress
 from course_lib.runner.results import facts_of, write_results
 from course_lib.runner.state import Record, State, only_one, write_atomically
 
-BUDGETS = ((("00", "01", "04"), 20, 6), ((), 35, 17))
+BUDGETS = ((("00", "01", "04"), 20, 6), ((), 45, 26))
 """Numbers of the notebooks (none: all), minutes cold (with set-up) and warm, on two cores."""
 
 
