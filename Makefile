@@ -23,7 +23,7 @@ setup:
 	$(SETUP)
 
 setup-test:
-	$(SETUP) --extra test
+	$(SETUP) --extra rivals --extra test
 
 run: setup
 	@$(BIN)/course run $(NAMES)
