@@ -3,17 +3,20 @@ PYTHON ?= python3
 TORCH ?= cpu
 NAMES ?=
 LAB ?=
+EXECUTED ?=
 BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python is not here: install Python 3.11, 3.12 or 3.13 (python.org), or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }; \
 	$(PYTHON) tools/set_up.py --torch $(TORCH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run lab test bench clean
+.PHONY: help setup setup-book setup-test run lab book test coverage bench clean
 
 help:
 	@echo "make run     set up, execute the notebooks, write build/pages/index.html  (NAMES=\"04\" for some)"
 	@echo "make lab     set up, open the course in JupyterLab"
+	@echo "make book    set up, turn the executed notebooks into a site: build/book/index.html  (EXECUTED=build/notebooks for your own run)"
 	@echo "make test    set up, then lint, types, tests and notebooks"
+	@echo "make coverage  which lines and branches of the library its tests reach"
 	@echo "make bench   set up, then time the library against the usual ways"
 	@echo "make clean   remove .venv and build (never your cache or your notebooks)"
 	@echo "Options: TORCH=cuda for the GPU build of PyTorch, PYTHON=/path/to/python3,"
@@ -22,8 +25,11 @@ help:
 setup:
 	$(SETUP)
 
+setup-book:
+	$(SETUP) --extra book
+
 setup-test:
-	$(SETUP) --extra rivals --extra test
+	$(SETUP) --extra book --extra rivals --extra test
 
 run: setup
 	@$(BIN)/course run $(NAMES)
@@ -31,18 +37,27 @@ run: setup
 lab: setup
 	@$(BIN)/course lab $(LAB)
 
+book: setup-book
+	@$(BIN)/python -m book $(if $(EXECUTED),--executed $(EXECUTED))
+
 bench: setup
 	@$(BIN)/course bench $(NAMES)
 
 # How the notebooks are compared is in conftest.py. They come in a run of their own: by the end of the first, its
-# process holds both frameworks and gigabytes, which a laptop needs for a notebook's kernel.
+# process holds both frameworks and gigabytes, which a laptop needs for a notebook's kernel. The browser comes
+# last: what the notebooks have computed is cached by then. Without Chromium its tests are skipped, and say so.
 test: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict course_lib
-	COURSE_PROGRESS=0 $(BIN)/python -m pytest course_lib tests --cov --cov-report term
+	$(BIN)/mypy --strict course_lib book
+	COURSE_PROGRESS=0 $(BIN)/python -m pytest course_lib tests --ignore tests/browser
 	COURSE_PROGRESS=0 $(BIN)/python -m pytest notebooks --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
 		--nbval-cell-timeout 600
+	$(BIN)/python -m pytest tests/browser
+
+# What the tests reach. Counting branches slows every line, so that `make test` does without.
+coverage: setup-test
+	COURSE_PROGRESS=0 $(BIN)/python -m pytest course_lib tests --ignore tests/browser --cov --cov-report term
 
 clean:
 	rm -rf .venv build .coverage .mypy_cache .pytest_cache .ruff_cache

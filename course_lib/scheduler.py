@@ -79,8 +79,7 @@ def _unknown(scheduler: Any) -> BadInput:
     return BadInput(
         f"scheduler={scheduler!r} is no scheduler.",
         "Give 'threads', 'processes', the address of one (tcp://host:8786), a dask Client, or a cluster such "
-        "as "
-        "dask_jobqueue.SLURMCluster.",
+        "as dask_jobqueue.SLURMCluster.",
     )
 
 
@@ -121,8 +120,7 @@ def _reached(address: str) -> Any:
         raise BadInput(
             f"No Dask scheduler answers at {address}: {error}.",
             "Start one with `dask scheduler`, then workers with `dask worker ADDRESS`; or work on this "
-            "machine "
-            "with scheduler='threads'.",
+            "machine with scheduler='threads'.",
         ) from None
     try:
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -243,8 +241,7 @@ def result_of(future: Any) -> Any:
         raise CourseError(
             "A piece of work lost its worker again and again.",
             "Most often its memory ran out: give workers more, or smaller pieces. What is done is kept: run "
-            "it "
-            "again to go on.",
+            "it again to go on.",
         ) from None
     except (CancelledError, CommClosedError):
         raise CourseError(

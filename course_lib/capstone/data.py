@@ -120,9 +120,8 @@ def _pictures(settings: Settings) -> Data:
     if cleaned.near:
         warnings.append(
             f"{len(cleaned.near):,} pictures nearly equal one of another split, for instance "
-            f"{cleaned.near[0]}. "
-            "If these are pictures of one thing, put them in one split (folders train/ and test/): until "
-            "then the scores flatter."
+            f"{cleaned.near[0]}. If these are pictures of one thing, put them in one split "
+            "(folders train/ and test/): until then the scores flatter."
         )
     if cleaned.torn:
         warnings.append(
@@ -140,8 +139,7 @@ def _on_duplicates(cleaned: Cleaned) -> list[str]:
         return ["No picture stands in two splits."]
     return [
         f"{len(cleaned.equal):,} equal pictures stood in two splits and were left out of the earlier "
-        "one, for "
-        f"instance {cleaned.equal[0]}."
+        f"one, for instance {cleaned.equal[0]}."
     ]
 
 
@@ -206,8 +204,7 @@ def _described(
         most, least = task.class_names[int(counts.argmax())], task.class_names[int(counts.argmin())]
         warnings.append(
             f"Unbalanced: {most} has {ratio:.1f} times the examples of {least}. Every class is given "
-            "the same "
-            f"weight, and the score is {METRICS[metric]}."
+            f"the same weight, and the score is {METRICS[metric]}."
             if metric != "accuracy"
             else f"Unbalanced: {most} has {ratio:.1f} times the examples of {least}; accuracy can "
             f"hide {least}."

@@ -124,8 +124,7 @@ class Findings:
         elif self.answer == HURT:
             said.append(
                 f"Use {self.source.control}, or another source: an earlier layer, or a network whose "
-                "training "
-                "was nearer to your data (notebook 06)."
+                "training was nearer to your data (notebook 06)."
             )
         elif self.answer == CANNOT_TELL:
             said.append(

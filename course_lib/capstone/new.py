@@ -184,8 +184,8 @@ def _notebook(made: Settings) -> dict[str, Any]:
     )
     intro = (
         "# Your own transfer\n\nTask, encoder, method, report, on your own data. What is computed is "
-        "kept: run "
-        "again as often as you like. Settings are in `project.toml`; after a change, load the project anew."
+        "kept: run again as often as you like. Settings are in `project.toml`; after a change, load the "
+        "project anew."
     )
     probe = (
         "## Probe\n\nThe source stays frozen, a linear classifier is learnt on its features. Beside it the "

@@ -32,13 +32,21 @@ def _everywhere(debug: Annotated[bool, typer.Option(help="Show the traceback of 
 @app.command()
 def lab(
     options: Annotated[list[str] | None, typer.Argument(help="Passed on to JupyterLab, after --.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port for JupyterLab.")] = None,
-    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Exactly this port; 0: any free one (default: 8888 or the next)."
+        ),
+    ] = None,
+    browser: Annotated[
+        bool | None, typer.Option("--browser/--no-browser", help="Open a browser (default: with a screen).")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="Edition: en, or zh for Chinese.")] = "en",
 ) -> None:
     """Open the course in JupyterLab."""
-    from course_lib.cli.lab import open_lab
+    from course_lib.lab.server import open_lab
 
-    raise typer.Exit(open_lab(port, browser, options or []))
+    raise typer.Exit(open_lab(port, browser, options or [], lang))
 
 
 @app.command()

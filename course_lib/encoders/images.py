@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from course_lib.encoders import efficientnet_lite
-from course_lib.encoders.cache import FeatureCache, encode_through, fingerprints
+from course_lib.encoders.cache import Compute, FeatureCache, encode_through, fingerprints
 from course_lib.encoders.chunks import Recipe, encode_chunks, spread
 from course_lib.encoders.packaged import weights_file
 from course_lib.encoders.timing import Timing
@@ -137,8 +137,8 @@ class ImageEncoder:
         """
         x = checked_pictures(data)
         if scheduler is None:
-            batch = self._batch(batch_size)
-            compute = lambda rows, out: self._compute(x, rows, out, batch, progress)  # noqa: E731
+            size = self._batch(batch_size)
+            compute: Compute = partial(self._compute, x, batch_size=size, progress=progress)
         else:
             compute = spread(self, x, scheduler, progress, {"batch_size": batch_size})
         features, self.last = encode_through(self._cache, fingerprints(x) if cache else len(x), compute)

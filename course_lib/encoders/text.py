@@ -288,7 +288,7 @@ class TextEncoder:
         """
         x = checked_sentences(data)
         if scheduler is None:
-            compute = lambda rows, out: self._compute(x, rows, out, batch_tokens, progress)  # noqa: E731
+            compute: Compute = partial(self._compute, x, batch_tokens=batch_tokens, progress=progress)
         else:
             compute = self._spread(x, batch_tokens, progress, scheduler)
         features, self.last = encode_through(self._cache, text_fingerprints(x) if cache else len(x), compute)
@@ -636,14 +636,14 @@ def _bert(
     if name in _PACKAGED:
         (width, depth, positions), read = _PACKAGED[name]
         path = weights_file(name)  # verified now, so that altered weights are refused before anything runs
-        load: Callable[[], Loaded] = lambda: read(path)  # noqa: E731
+        load = partial(read, path)
         source = f"{name}-{WEIGHTS[name].sha256[:12]}"
     else:
         from course_lib.encoders import hub
 
         folder = hub.model_folder(name, revision)
         source, width, depth = hub.describe(folder)
-        load = lambda: Loaded(*hub.load(folder))  # noqa: E731
+        load = partial(_from_hub, folder)
     options.update(width=width, depth=depth, positions=positions)
     if weights == "random":
         encoder = TextEncoder(
@@ -656,6 +656,12 @@ def _bert(
         encoder = TextEncoder(name, source=source, load=load, **options)
     encoder.recipe = partial(_bert, name, weights=weights, revision=revision, **asked)
     return encoder
+
+
+def _from_hub(folder: Any) -> Loaded:
+    from course_lib.encoders import hub
+
+    return Loaded(*hub.load(folder))
 
 
 def _prefix_of(name: str) -> str:

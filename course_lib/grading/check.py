@@ -12,6 +12,7 @@ from typing import Any
 
 from course_lib.errors import BadInput
 from course_lib.grading import catalogue, tally
+from course_lib.grading.card import Status, card
 from course_lib.grading.exercise import Case
 from course_lib.grading.judge import Verdict, failed, judged
 from course_lib.grading.worker import values
@@ -53,6 +54,14 @@ class Checked:
             if verdict.reason:
                 lines.append(f"      {verdict.reason}")
         return "\n".join([*lines, *([self.note] if self.note else [])])
+
+    @property
+    def status(self) -> Status:
+        """``solved``, ``failing``, or ``waiting`` for code."""
+        return "solved" if self else "failing" if self.verdicts else "waiting"
+
+    def _repr_html_(self) -> str:
+        return card(self.status, repr(self))
 
 
 def check(exercise: str, *, hidden: bool = False, answer: Callable[..., Any] | None = None) -> Any:

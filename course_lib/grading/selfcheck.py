@@ -13,6 +13,7 @@ from course_lib.grading.sandbox import probe
 from course_lib.grading.slot import Limits, Slot
 from course_lib.grading.source import Item
 from course_lib.grading.submission import Found
+from course_lib.runner.plan import read_whole
 
 
 def checked(folder: Path, number: str) -> list[Checked]:
@@ -28,11 +29,12 @@ def checked(folder: Path, number: str) -> list[Checked]:
     Raises
     ------
     BadInput
-        When there is no such notebook.
+        When there is no such notebook, or it is not whole.
     CourseError
         When its cases cannot be read, or no worker can be started.
     """
     path, known = catalogue.notebook(folder, number), catalogue.visible(folder, number)
+    read_whole(path)  # says how to get one back that was saved half-way
     items = [_item(key, told) for key, told in known.items()]
     cells = {cell.id: cell.source for cell in source.read(path).cells}
     setup = cells.get(f"{number[:2]}-setup", "")

@@ -7,6 +7,7 @@ from course_lib.measure.budget import Machine, Plan, Rate, plan, predict
 from course_lib.measure.calibration import (
     Reliability,
     Scaled,
+    at_temperature,
     calibrated,
     expected_calibration_error,
     reliability,
@@ -29,6 +30,7 @@ from course_lib.measure.facts import fact
 from course_lib.measure.label_shift import LabelShift, label_shift, to_shares
 from course_lib.measure.long_runs import LongRun, long_run
 from course_lib.measure.movement import Movement, MovementRow, movement
+from course_lib.measure.neighbourhood import Nearest, Neighbourhood, neighbourhood
 from course_lib.measure.ranking import Correlation, RankCorrelation, rank_correlation
 from course_lib.measure.report import Interval, Report, bootstrap, from_predictions, report
 from course_lib.measure.retrieval import (
@@ -72,6 +74,8 @@ __all__ = [
     "Machine",
     "Movement",
     "MovementRow",
+    "Nearest",
+    "Neighbourhood",
     "Plan",
     "Point",
     "ProxyADistance",
@@ -93,6 +97,7 @@ __all__ = [
     "Uniformity",
     "Verdict",
     "alignment_and_uniformity",
+    "at_temperature",
     "audit",
     "bootstrap",
     "calibrated",
@@ -117,6 +122,7 @@ __all__ = [
     "mmd",
     "movement",
     "nce",
+    "neighbourhood",
     "plan",
     "predict",
     "proxy_a_distance",

@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from course_lib.methods.fine_tuning import fine_tune
     from course_lib.methods.fuse import interpolate, wise_ft, wise_ft_path
     from course_lib.methods.imbalance import resample, with_threshold
+    from course_lib.methods.looking import Look, look
     from course_lib.methods.low_rank import bitfit, lora
     from course_lib.methods.mlp import MLPHead, source_mlp
     from course_lib.methods.mmd_match import fit_mmd_matching, mmd_matching
     from course_lib.methods.pretrain import PretrainedText, continued_mlm, mlm_head
     from course_lib.methods.probe import LinearHead, fit_probe, linear_probe
     from course_lib.methods.pulled import pulled_head, pulled_probe
+    from course_lib.methods.reading import Reading, read_sentence
     from course_lib.methods.renormalise import RenormalisedEncoder, adabn, adabn_probe
     from course_lib.methods.saved import load, save
     from course_lib.methods.scratch import scratch_cnn
@@ -63,9 +65,11 @@ _HOME = {
     "FeatureClassifier": "classifier",
     "FineTuned": "fine_tune_keras",
     "LinearHead": "probe",
+    "Look": "looking",
     "MLPHead": "mlp",
     "NewVocabulary": "vocabulary",
     "PretrainedText": "pretrain",
+    "Reading": "reading",
     "RenormalisedEncoder": "renormalise",
     "SampleMap": "transport",
     "SoftTargets": "soft_targets",
@@ -105,6 +109,7 @@ _HOME = {
     "knn": "simple",
     "linear_probe": "probe",
     "load": "saved",
+    "look": "looking",
     "lora": "low_rank",
     "machine": "speed",
     "majority": "simple",
@@ -116,6 +121,7 @@ _HOME = {
     "procrustes": "align",
     "pulled_head": "pulled",
     "pulled_probe": "pulled",
+    "read_sentence": "reading",
     "resample": "imbalance",
     "save": "saved",
     "scratch_cnn": "scratch",
@@ -142,9 +148,11 @@ __all__ = [
     "FeatureClassifier",
     "FineTuned",
     "LinearHead",
+    "Look",
     "MLPHead",
     "NewVocabulary",
     "PretrainedText",
+    "Reading",
     "RenormalisedEncoder",
     "SampleMap",
     "SoftTargets",
@@ -184,6 +192,7 @@ __all__ = [
     "knn",
     "linear_probe",
     "load",
+    "look",
     "lora",
     "machine",
     "majority",
@@ -195,6 +204,7 @@ __all__ = [
     "procrustes",
     "pulled_head",
     "pulled_probe",
+    "read_sentence",
     "resample",
     "save",
     "scratch_cnn",

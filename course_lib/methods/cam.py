@@ -52,7 +52,7 @@ def grad_cam(classifier: Classifier, pictures: Data, classes: np.ndarray | int |
     Selvaraju et al. (2017), "Grad-CAM: visual explanations from deep networks via gradient-based
     localization". Zhou et al. (2016), "Learning deep features for discriminative localization".
     """
-    source, head = _source(classifier), _linear_head(classifier)
+    source, head = source_of_maps(classifier), linear_head(classifier)
     x = as_examples(pictures)
     chosen = None if classes is None else _checked(classes, len(x), len(head.bias))
     found = []
@@ -93,7 +93,7 @@ def class_maps(maps: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.asarray(shares, np.float32)
 
 
-def _source(classifier: Any) -> Any:
+def source_of_maps(classifier: Any) -> Any:
     """Return what has the maps: the classifier itself, or its encoder."""
     for source in (classifier, getattr(classifier, "encoder", None)):
         if hasattr(source, "maps"):
@@ -104,7 +104,8 @@ def _source(classifier: Any) -> Any:
     )
 
 
-def _linear_head(classifier: Any) -> Any:
+def linear_head(classifier: Any) -> Any:
+    """Return the head, with ``weights`` ``(c, k)`` and ``bias`` ``(k,)``; raise `BadInput` unless linear."""
     head = getattr(classifier, "head", None)
     if getattr(getattr(head, "weights", None), "ndim", 0) != 2 or not hasattr(head, "bias"):
         raise BadInput(

@@ -9,7 +9,9 @@ from typing import Any
 
 import nbformat
 
+from course_lib.runner.chinese import renew
 from course_lib.runner.state import Record, write_atomically
+from course_lib.runner.yardstick import yardstick
 
 PRIVATE = "private-output"
 FIGURE = "readme-figure="
@@ -22,7 +24,8 @@ def committed(executed: Any, record: Record) -> Any:
     """Return a copy of an executed notebook that makes small, stable differences.
 
     Times of execution, states of widgets and the exact Python version go; outputs of cells tagged
-    ``private-output`` are emptied; edition and minutes are noted under ``metadata.carryover``.
+    ``private-output`` are emptied; edition, minutes, most memory and the machine's `yardstick` are noted
+    under ``metadata.carryover``.
     """
     notebook = copy.deepcopy(executed)
     number = 0
@@ -45,6 +48,7 @@ def committed(executed: Any, record: Record) -> Any:
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     about = dict(notebook.metadata.get("carryover", {}))
     about |= {"edition": record.edition, "minutes": round(record.seconds / 60, 1)}
+    about |= {"peak_gib": round(record.peak_bytes / 2**30, 1), "yardstick": round(yardstick(), 1)}
     notebook.metadata["carryover"] = about
     return notebook
 
@@ -79,10 +83,14 @@ def figures(executed: Any) -> dict[str, bytes]:
 
 
 def write_committed(executed: Any, record: Record, path: Path) -> None:
-    """Write the committed form of `executed` to `path`, and its figures for the README to ``docs``."""
+    """Write the committed form of `executed` to `path`, and its figures for the README to ``docs``.
+
+    The Chinese edition beside it, where there is one, gets the same code and outputs.
+    """
     docs = path.parent.parent / "docs"
     for name, png in figures(executed).items():
         docs.mkdir(exist_ok=True)
         (docs / f"{name}.png").write_bytes(png)
     text = nbformat.writes(committed(executed, record))  # type: ignore[no-untyped-call]
     write_atomically(path, text.rstrip("\n") + "\n")
+    renew(path)

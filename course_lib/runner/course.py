@@ -17,6 +17,7 @@ from rich.table import Table
 
 from course_lib.runner.clean import write_committed
 from course_lib.runner.execute import Execution, execute
+from course_lib.runner.headlines import renew
 from course_lib.runner.pages import Entry, title_of, write_pages
 from course_lib.runner.plan import all_notebooks, chosen, edition, notebook_folder, source_key
 from course_lib.runner.progress import RunProgress
@@ -45,7 +46,8 @@ def run_course(
     fresh : bool
         Forget an interrupted run instead of going on with it.
     commit_outputs : bool
-        Also write the outputs back into the notebooks, in the form that is committed.
+        Also write the outputs back into the notebooks, in the form that is committed, and the README's table
+        of results.
     build : pathlib.Path, optional
         Where results go; default ``build`` beside the notebooks' folder.
     folder : pathlib.Path, optional
@@ -79,6 +81,8 @@ def run_course(
             return 130
         _forget_removed(state, place)
         _report(state, target, paths)
+        if commit_outputs and (place.parent / "README.md").is_file():
+            renew(place.parent / "README.md", place)
         state.finished = True
         state.save()
     return int(any(state.records[path.stem].status != "ok" for path in paths))

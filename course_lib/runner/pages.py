@@ -24,10 +24,19 @@ from pygments.formatters import HtmlFormatter
 from course_lib.runner.page_font import font_face
 from course_lib.runner.plan import PACKAGED
 from course_lib.runner.state import write_atomically
+from course_lib.show.widgets import STILL_FOLLOWS
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STILL = {"image/png", "image/svg+xml", "text/html", "text/markdown"}
 NOT_HERE = '<p class="not-here">A control to try: it works in JupyterLab (<code>make lab</code>).</p>'
+
+
+_SPELLINGS = (
+    (r"\\operatorname\*?\{", r"\\mathrm{"),  # the starred form
+    (r"\\arg(?![A-Za-z])", r"\\mathrm{arg}\\,"),
+    (r"(\\[Bb]igg?[lr]?)(?:\\[lr]?Vert(?![A-Za-z])|\\\|)", r"\1‖"),
+)
+"""What the converter lacks, and how it is told the same."""
 
 
 def mathml(formula: str, display: str = "inline") -> str:
@@ -40,14 +49,18 @@ def mathml(formula: str, display: str = "inline") -> str:
     """
     from latex2mathml.converter import convert
 
-    spelled = re.sub(
-        r"\\operatorname\*?\{", r"\\mathrm{", formula.strip()
-    )  # the converter lacks the starred form
+    spelled = formula.strip()
+    for pattern, known in _SPELLINGS:
+        spelled = re.sub(pattern, known, spelled)
     try:
         converted = str(convert(spelled, display=display))
     except Exception:  # any error of the converter means the same: it cannot read this formula
         converted = ""
-    understood = converted and not re.search(r">\\\w", converted)  # an unknown command is left as it was
+    # bars are as high as the letters beside them, unless \left and \right ask for more
+    converted = re.sub(
+        r"<mo>(&#x02016;|‖|\||&#x0007C;|&#x02223;)</mo>", r'<mo stretchy="false">\1</mo>', converted
+    )
+    understood = converted and not re.search(r">\\.", converted)  # an unknown command is left as it was
     return converted if understood else f"<code>{escape(formula)}</code>"
 
 
@@ -95,19 +108,36 @@ def body(notebook: Any) -> str:
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "outputs" in cell:
-            cell.outputs = [shown for output in cell.outputs for shown in _prepared(output)]
+            cell.outputs = [shown for output in cell.outputs for shown in without_scripts(output)]
     exporter = _Exporter(template_name="basic")  # type: ignore[no-untyped-call]
     html, _ = exporter.from_notebook_node(notebook)
     # A table may be wider than a telephone.
-    return html.replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
+    return (
+        _page_links(html).replace("<table", '<div class="wide"><table').replace("</table>", "</table></div>")
+    )
 
 
-def _prepared(output: Any) -> list[Any]:
+def _page_links(html: str) -> str:
+    """Return HTML with links to notebooks as links to pages, as `_Renderer.link` has them in Markdown.
+
+    Examples
+    --------
+    >>> _page_links('<a href="01_a.ipynb">one</a>, <a href="../exercises/01_a.ipynb">3</a>')
+    '<a href="01_a.html">one</a>, 3'
+    """
+    html = re.sub(r'<a href="\.\./[^"]*">(.*?)</a>', r"\1", html)
+    return re.sub(r'(<a href="\w+)\.ipynb"', r'\1.html"', html)
+
+
+def without_scripts(output: Any) -> list[Any]:
     """Return an output without what it would need a script for.
 
-    A control gives way to a note, below the still picture, table or text that it brought along.
+    A control gives way to a note, below the still picture, table or text that it brought along; one of
+    `show.explore` has both in the outputs that follow.
     """
     data = output.get("data", {})
+    if WIDGET in data and output.get("metadata", {}).get("carryover") == STILL_FOLLOWS:
+        return []
     if WIDGET in data:
         still = [dict(output, data={key: data[key] for key in data if key != WIDGET})]
         note = {"output_type": "display_data", "data": {"text/html": NOT_HERE}, "metadata": {}}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import course_lib
 from course_lib.errors import BadInput
@@ -102,6 +103,28 @@ CHOICES = (("cifar10", "solar_cells"), ("spoken_digits", "tones"))
 """Data sets of which a notebook uses the first that is here; the last always is."""
 
 
+def read_whole(notebook: Path) -> dict[str, Any]:
+    """Return the JSON of a notebook.
+
+    Raises
+    ------
+    BadInput
+        When it is not whole, as after a crash while it was saved.
+    """
+    try:
+        content: dict[str, Any] = json.loads(notebook.read_text(encoding="utf-8"))
+        if isinstance(content["cells"], list) and isinstance(content["metadata"], dict):
+            return content
+    except (ValueError, KeyError, TypeError):
+        pass
+    folder = notebook.parent.parent if notebook.parent.name == "zh" else notebook.parent
+    name = notebook.relative_to(folder.parent).as_posix()
+    raise BadInput(
+        f"{notebook} is not a whole notebook: most likely its saving was cut off.",
+        f"In your clone, `git checkout -- {name}` brings the course's own version back.",
+    )
+
+
 def edition(notebook: Path | None = None) -> str:
     """Return the data set that notebooks with a choice use now, without asking the network.
 
@@ -113,8 +136,7 @@ def edition(notebook: Path | None = None) -> str:
     """
     if notebook is None:
         return edition_like(None)
-    metadata = json.loads(notebook.read_text(encoding="utf-8")).get("metadata", {})
-    return edition_like(metadata.get("carryover", {}).get("edition"))
+    return edition_like(read_whole(notebook)["metadata"].get("carryover", {}).get("edition"))
 
 
 def edition_like(recorded: str | None) -> str:
@@ -136,10 +158,10 @@ def edition_like(recorded: str | None) -> str:
 def source_key(notebook: Path) -> str:
     """Return a digest of what a notebook's results depend on, data aside: cells, library, versions."""
     digest = hashlib.sha256()
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = read_whole(notebook)["cells"]
     sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]  # outputs do not count
     digest.update(json.dumps([sources, versions()], sort_keys=True).encode())
     for path in sorted(LIBRARY.rglob("*")):
-        if path.suffix in {".py", ".mplstyle"} and not {"cli", "runner", "bench"} & set(path.parts):
+        if path.suffix in {".py", ".mplstyle"} and not {"cli", "runner", "bench", "lab"} & set(path.parts):
             digest.update(path.relative_to(LIBRARY).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

@@ -144,7 +144,8 @@ def training_step(
     Returns
     -------
     callable
-        Without arguments; returns the loss.
+        Without arguments; returns the loss. It has run once: the first step of a process also imports what
+        optimizers need, for seconds.
     int
 
     Raises
@@ -179,6 +180,7 @@ def training_step(
         optimizer.step()
         return float(loss.detach())
 
+    work()
     return work, sum(p.numel() for p in weights)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from course_lib.errors import BadInput, CourseError
 from course_lib.paths import offline
+from course_lib.scale.ports import free_ports
 
 MOST = 64
 _POLL = 0.05
@@ -39,7 +40,8 @@ def group(
     processes: int,
     threads: int,
     timeout: float,
-    ports: Callable[[], Sequence[int]],
+    ports: int,
+    port: int | None,
     environment: Environment,
 ) -> list[Any]:
     """Run ``function(*arguments, **settings)`` in each process of a group and return what each returned.
@@ -55,8 +57,10 @@ def group(
         Of each process, for arithmetic.
     timeout : float
         Seconds for all of it.
-    ports : callable
-        Finds the ports; called again when another program was quicker to take one.
+    ports : int
+        On how many they meet; others are found when another program was quicker to take one.
+    port : int or None
+        The first of them, where it is free.
     environment : callable
 
     Returns
@@ -78,7 +82,7 @@ def group(
         folder = Path(name)
         (folder / "work.pickle").write_bytes(_packed((function, tuple(arguments), dict(settings))))
         for attempt in range(1, _TRIES + 1):
-            found = ports()
+            found = free_ports(ports, port if attempt == 1 else None)
             environments = [_common(threads) | dict(environment(rank, found)) for rank in range(processes)]
             try:
                 return _run(folder, environments, timeout)

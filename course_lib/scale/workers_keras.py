@@ -11,7 +11,7 @@ import numpy as np
 
 from course_lib.scale.batches import global_batches, shard
 from course_lib.scale.launch import group
-from course_lib.scale.ports import HOST, free_ports
+from course_lib.scale.ports import HOST
 from course_lib.scale.trained import Trained, check_training
 
 
@@ -62,11 +62,6 @@ def keras_workers(
         told = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}}
         return {"TF_CONFIG": json.dumps(told), "CUDA_VISIBLE_DEVICES": ""}
 
-    wanted = [port]
-
-    def ports() -> list[int]:
-        return free_ports(processes, wanted.pop() if wanted else None)
-
     return group(
         function,
         arguments,
@@ -74,7 +69,8 @@ def keras_workers(
         processes=processes,
         threads=threads,
         timeout=timeout,
-        ports=ports,
+        ports=processes,
+        port=port,
         environment=environment,
     )
 
@@ -123,7 +119,6 @@ def keras_head(
     BadInput
         As `check_training`.
     """
-    import keras
     import tensorflow as tf
 
     # before any other operation: the processes must meet before TensorFlow's runtime starts
@@ -132,37 +127,8 @@ def keras_head(
     rank = int(strategy.cluster_resolver.task_id or 0)
     check_training(x, y, classes, batch, processes, scaling)
     with strategy.scope():
-        keras.utils.set_random_seed(seed)
-        model = keras.Sequential(
-            [
-                keras.Input((x.shape[1],)),
-                keras.layers.Dense(hidden, activation="relu"),
-                keras.layers.Dense(classes),
-            ]
-        )
-        optimizer = keras.optimizers.SGD(learning_rate, momentum=momentum)
-        optimizer.build(model.trainable_variables)
-
-    def replica(rows: Any, labels: Any, size: Any) -> Any:
-        with tf.GradientTape() as tape:
-            logits = model(rows, training=True)
-            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_sum(each) / size
-        gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-        # Keras sums gradients over the processes in here: whoever sums them before has them N times.
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(each))
-
-    signature = [
-        tf.TensorSpec((None, x.shape[1]), tf.float32),
-        tf.TensorSpec((None,), tf.int64),
-        tf.TensorSpec((), tf.float32),
-    ]
-
-    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator, unused-ignore]
-    def step(rows: Any, labels: Any, size: Any) -> Any:
-        return strategy.run(replica, args=(rows, labels, size))
-
+        model, optimizer = _head(x.shape[1], classes, hidden, learning_rate, momentum, seed)
+    step = _step(strategy, model, optimizer, x.shape[1])
     losses, examples, since = [], 0, 0.0
     data, labels = np.asarray(x, np.float32), np.asarray(y, np.int64)
     for k, rows in enumerate(global_batches(len(y), batch, epochs=epochs, seed=seed)):
@@ -176,3 +142,49 @@ def keras_head(
     seconds = time.perf_counter() - since if examples else 0.0
     kept = {variable.path: variable.numpy() for variable in model.trainable_variables}
     return Trained(kept, np.array(losses), examples, seconds, rank, processes)
+
+
+def _head(
+    dim: int, classes: int, hidden: int, learning_rate: float, momentum: float, seed: int
+) -> tuple[Any, Any]:
+    """Return the model and its optimizer."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((dim,)),
+            keras.layers.Dense(hidden, activation="relu"),
+            keras.layers.Dense(classes),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(learning_rate, momentum=momentum)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def _step(strategy: Any, model: Any, optimizer: Any, dim: int) -> Any:
+    """Return a step of all processes: from own rows, labels and a divisor to the sum of all losses."""
+    import tensorflow as tf
+
+    def replica(rows: Any, labels: Any, size: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = model(rows, training=True)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_sum(each) / size
+        gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+        # Keras sums gradients over the processes in here: whoever sums them before has them N times.
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(each))
+
+    signature = [
+        tf.TensorSpec((None, dim), tf.float32),
+        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((), tf.float32),
+    ]
+
+    @tf.function(input_signature=signature)  # type: ignore[untyped-decorator, unused-ignore]
+    def step(rows: Any, labels: Any, size: Any) -> Any:
+        return strategy.run(replica, args=(rows, labels, size))
+
+    return step

@@ -11,7 +11,7 @@ import numpy as np
 
 from course_lib.scale.batches import global_batches, shard
 from course_lib.scale.launch import group
-from course_lib.scale.ports import HOST, free_ports
+from course_lib.scale.ports import HOST
 from course_lib.scale.trained import Trained, check_training
 
 
@@ -71,11 +71,6 @@ def torch_workers(
             **({"GLOO_SOCKET_IFNAME": loopback} if loopback else {}),
         }
 
-    wanted = [port]
-
-    def ports() -> list[int]:
-        return free_ports(1, wanted.pop() if wanted else None)
-
     return group(
         function,
         arguments,
@@ -83,7 +78,8 @@ def torch_workers(
         processes=processes,
         threads=threads,
         timeout=timeout,
-        ports=ports,
+        ports=1,
+        port=port,
         environment=environment,
     )
 

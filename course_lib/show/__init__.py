@@ -15,6 +15,8 @@ from course_lib.show.layers import layer_similarity, weight_movement
 from course_lib.show.lines import lines
 from course_lib.show.maps import feature_map
 from course_lib.show.mosaic import mosaic
+from course_lib.show.own_picture import own_picture
+from course_lib.show.own_sentence import own_sentence
 from course_lib.show.photographs import pictures, pictures_by
 from course_lib.show.picture import Picture
 from course_lib.show.progress import Progress, progress
@@ -28,6 +30,7 @@ from course_lib.show.spectrogram import spectrograms
 from course_lib.show.style import styled
 from course_lib.show.tokens import tokens
 from course_lib.show.training import LiveTraining, training
+from course_lib.show.upload import Upload
 from course_lib.show.widgets import Explorer, explore
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "LiveTraining",
     "Picture",
     "Progress",
+    "Upload",
     "advice",
     "attention",
     "bars",
@@ -54,6 +58,8 @@ __all__ = [
     "link_to",
     "losses",
     "mosaic",
+    "own_picture",
+    "own_sentence",
     "pictures",
     "pictures_by",
     "progress",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -230,8 +231,9 @@ def bars(
                 hatch=HATCHES[k % len(HATCHES)],
                 edgecolor="white",
             )
-            axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
-            axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
+            if score.high > score.low:  # a mean of published figures may have none
+                axes.plot([score.low, score.high], [place, place], color="0.1", lw=1.6)
+                axes.plot([score.low, score.high], [place, place], "|", color="0.1", ms=8, mew=1.6)
             axes.text(max(score.value, score.high) + 0.012, place, f"{score.value:z.0%}", va="center")
         reference_line(axes, reference, reference_name, horizontal=False)
         axes.set_yticks(places, names)
@@ -280,14 +282,17 @@ def shares(split: Split, *, title: str = "", alt: str | None = None) -> Picture:
 
 
 def recall_per_class(
-    reports: Mapping[str, ReportLike], *, title: str = "Recall per class", alt: str | None = None
+    reports: Mapping[str, ReportLike | Sequence[ReportLike]],
+    *,
+    title: str = "Recall per class",
+    alt: str | None = None,
 ) -> Picture:
     """Draw the share of each class that is found, one mark per method.
 
     Parameters
     ----------
-    reports : dict of str to Report
-        All with the same classes.
+    reports : dict of str to Report, or to a list of Report
+        All with the same classes. Of a list, one per seed, the mean is drawn.
     title : str
     alt : str, optional
         Default: written from the numbers.
@@ -301,31 +306,33 @@ def recall_per_class(
     BadInput
         When the reports differ in their classes, or there is none.
     """
-    names = {tuple(report.class_names) for report in reports.values()}
-    if len(names) != 1:
+    lists = {name: [*given] if isinstance(given, Sequence) else [given] for name, given in reports.items()}
+    names = {tuple(report.class_names) for several in lists.values() for report in several}
+    if len(names) != 1 or not all(lists.values()):
         raise BadInput(
             f"{len(reports)} reports with {len(names)} different lists of classes; expected one list.",
             "Compare reports on the same task.",
         )
     classes = names.pop()
+    recalls = {name: np.mean([one.recall for one in several], axis=0) for name, several in lists.items()}
     places = np.arange(len(classes))[::-1]
     few = len(classes) <= 3
     with styled():
         height = len(classes) * (0.3 * len(reports) + 0.35) if few else 0.42 * len(classes)
         figure, ((axes,),) = panels(figsize=(7.2, 1.2 + height))
-        for k, (name, report) in enumerate(reports.items()):
+        for k, (name, recall) in enumerate(recalls.items()):
             colour, offset = PALETTE[k % len(PALETTE)], 0.0
             if few:  # so few rows leave room to set the methods side by side
                 offset = ((len(reports) - 1) / 2 - k) * 0.8 / len(reports)
-                axes.hlines(places + offset, 0, report.recall, color=colour, lw=2, alpha=0.6)
-                for place, found in zip(places, report.recall, strict=True):
+                axes.hlines(places + offset, 0, recall, color=colour, lw=2, alpha=0.6)
+                for place, found in zip(places, recall, strict=True):
                     if np.isnan(found):
                         continue
                     axes.text(found + 0.02, place + offset, f"{found:.0%}", va="center", fontsize=9)
             else:  # a little, so that equal ones do not hide each other
                 offset = ((len(reports) - 1) / 2 - k) * 0.36 / len(reports)
             axes.plot(
-                report.recall,
+                recall,
                 places + offset,
                 linestyle="none",
                 marker=MARKERS[k % len(MARKERS)],
@@ -343,8 +350,8 @@ def recall_per_class(
         axes.set_title(title)
         figure.legend(loc="outside lower center", ncols=min(len(reports), 3))
     told = ". ".join(
-        f"{name}: " + ", ".join(f"{c} {_share(r)}" for c, r in zip(classes, report.recall, strict=True))
-        for name, report in reports.items()
+        f"{name}: " + ", ".join(f"{c} {_share(r)}" for c, r in zip(classes, recall, strict=True))
+        for name, recall in recalls.items()
     )
     return Picture(figure, alt or f"Share of each class that is found. {told}.")
 
@@ -469,13 +476,13 @@ def reference_line(axes: Any, value: float | None, name: str, *, horizontal: boo
         return
     (axes.axhline if horizontal else axes.axvline)(value, color="0.35", lw=1.2, ls=(0, (2, 2)), zorder=1)
     if horizontal:
-        axes.text(
-            0.995,
+        axes.text(  # beside the axes: inside, it would lie on a curve sooner or later
+            1.01,
             value,
-            f"{name} {value:.0%}",
+            fill(f"{name} {value:.0%}", 14),
             transform=axes.get_yaxis_transform(),
-            ha="right",
-            va="bottom",
+            va="center",
+            fontsize=9,
         )
     else:
         axes.text(

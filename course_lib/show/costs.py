@@ -35,6 +35,7 @@ def costs(
     """Draw scores against costs on a logarithmic axis, each point with its name.
 
     A cost of nothing is drawn at the left edge, which is called "nothing": a logarithmic axis has no zero.
+    Without such a cost the axis spans the costs.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def costs(
     if lost:
         raise BadInput(f"{lost[0]!r} is in no group.", "Give the group of every method.")
     kinds = list(dict.fromkeys(groups[name] for name in groups if name in names))
-    edge, positive = _edge([cost for panel in panels.values() for cost, _ in panel.values()])
+    every = [cost for panel in panels.values() for cost, _ in panel.values()]
+    edge = _edge(every)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -91,7 +93,7 @@ def costs(
             axes.set_ylabel(y)
             axes.yaxis.set_major_formatter(percent_tick)
             lines.append(_lines(axes, references or {}))
-        _cost_axis(column[-1], edge, positive)
+        _cost_axis(column[-1], every)
         column[-1].set_xlabel(x)
         handles = {h.get_label(): h for axes in column for h in axes.get_legend_handles_labels()[0]}
         if len(kinds) > 1:
@@ -148,10 +150,10 @@ def _panels(points: Costs | Mapping[str, Costs]) -> dict[str, dict[str, tuple[fl
     return panels
 
 
-def _edge(costs: list[float]) -> tuple[float, list[float]]:
-    """Return where nothing is drawn, a decade left of the least cost, and the costs above it."""
-    positive = sorted(cost for cost in costs if cost)
-    return (10.0 ** (math.floor(math.log10(positive[0])) - 1) if positive else 0.1), positive
+def _edge(costs: list[float]) -> float:
+    """Return where nothing is drawn: a decade left of the least cost."""
+    positive = [cost for cost in costs if cost]
+    return 10.0 ** (math.floor(math.log10(min(positive))) - 1) if positive else 0.1
 
 
 def _marks(
@@ -185,15 +187,37 @@ def _lines(axes: Any, references: Mapping[str, float]) -> dict[str, float]:
     return inside
 
 
-def _cost_axis(axes: Any, edge: float, positive: list[float]) -> None:
+def _cost_axis(axes: Any, costs: list[float]) -> None:
     axes.set_xscale("log")
-    last = math.ceil(math.log10(positive[-1])) if positive else 0
-    decades = [10.0**k for k in range(round(math.log10(edge)) + 1, last + 1)]
-    if len(decades) > 8:
-        decades = decades[::2]
-    axes.set_xticks([edge, *decades], ["nothing", *map(number, decades)])
+    places, least, most = _cost_ticks(costs)
+    axes.set_xticks(list(places), list(places.values()))
     axes.minorticks_off()
-    axes.set_xlim(edge / 2, 10.0**last * 2)
+    axes.set_xlim(least, most)
+
+
+def _cost_ticks(costs: list[float]) -> tuple[dict[float, str], float, float]:
+    """Return the labels of an axis of costs by place, and its two ends.
+
+    Examples
+    --------
+    >>> _cost_ticks([0, 0.3, 12])[0]
+    {0.01: 'nothing', 0.1: '0.1', 1.0: '1', 10.0: '10', 100.0: '100'}
+    >>> _cost_ticks([0.6, 4.3])
+    ({0.5: '0.5', 1.0: '1', 2.0: '2', 5.0: '5'}, 0.3, 8.6)
+    """
+    positive = sorted(cost for cost in costs if cost)
+    if len(positive) < len(costs):
+        edge = _edge(costs)
+        last = math.ceil(math.log10(positive[-1])) if positive else 0
+        decades = [10.0**k for k in range(round(math.log10(edge)) + 1, last + 1)]
+        decades = decades[:: 2 if len(decades) > 8 else 1]
+        return {edge: "nothing"} | {d: number(d) for d in decades}, edge / 2, 10.0**last * 2
+    least, most = positive[0] / 2, positive[-1] * 2
+    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    steps = (1, 2, 5) if last - first <= 3 else (1,)
+    ticks = [float(f"{step}e{k}") for k in range(first, last + 1) for step in steps]
+    ticks = [tick for tick in ticks if least <= tick <= most]
+    return {tick: number(tick) for tick in ticks[:: 2 if len(ticks) > 8 else 1]}, least, most
 
 
 def _names(axes: Any, at: Mapping[str, tuple[float, float]], lines: Mapping[str, float]) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_lib.show.style import families
+from course_lib.show.style import ONE_AT_A_TIME, families, fit_titles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,9 @@ class Picture:
         self.alt = alt
         dpi = figure.dpi
         stream = io.BytesIO()
-        with matplotlib.rc_context({"font.family": families()}):  # some labels are made when they are drawn
+        # some labels are made when they are drawn
+        with ONE_AT_A_TIME, matplotlib.rc_context({"font.family": families()}):
+            fit_titles(figure)
             figure.savefig(stream, format="png", dpi=dpi * sharpness, metadata={"Software": None})
         self.width = round(figure.get_figwidth() * dpi)
         self.png = _small(stream.getvalue(), colours)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from course_lib.errors import BadInput
 from course_lib.show.picture import Picture
-from course_lib.show.style import WRONG, styled
+from course_lib.show.style import WRONG, drawable, styled
 
 UNKNOWN = ("[UNK]", "<unk>")
 """What pieces that are not in the vocabulary are called, by BERT and by SentencePiece."""
@@ -89,10 +89,7 @@ def tokens(
             middle = 0.08 + (k + 0.5) * _NAME
             axes.text(0.05, middle, _plain(line), va="center", fontsize=_SIZE + 1, weight=weight)
         for name, start, boxes in blocks:
-            label = f"{name}: {_counted(pieces[name], unknown)}"
-            axes.text(0.05, start + _NAME / 2, _plain(label), va="center", fontsize=10, color="0.25")
-            for k, box in enumerate(boxes):
-                _draw(axes, box, _TINTS[k % 2], box.piece in unknown)
+            _draw_block(axes, name, pieces[name], start, boxes, unknown)
     return Picture(figure, alt or _words(title or text, pieces, unknown))
 
 
@@ -129,6 +126,16 @@ def _laid_out(figure: Any, renderer: Any, pieces: Sequence[str], top: float) -> 
     return boxes, top + _LINE
 
 
+def _draw_block(
+    axes: Any, name: str, pieces: Sequence[str], top: float, boxes: Sequence[_Box], unknown: Sequence[str]
+) -> None:
+    """Draw the boxes of one tokenizer below its name."""
+    label = f"{name}: {_counted(pieces, unknown)}"
+    axes.text(0.05, top + _NAME / 2, _plain(label), va="center", fontsize=10, color="0.25")
+    for k, box in enumerate(boxes):
+        _draw(axes, box, _TINTS[k % 2], box.piece in unknown)
+
+
 def _draw(axes: Any, box: _Box, tint: str, unknown: bool) -> None:
     from matplotlib.patches import Rectangle
 
@@ -150,7 +157,7 @@ def _written(piece: str) -> str:
 
 def _plain(text: str) -> str:
     """Return text that matplotlib draws letter by letter: a dollar would begin a formula."""
-    return text.replace("$", r"\$")
+    return drawable(text).replace("$", r"\$")
 
 
 def _wrapped(text: str) -> list[str]:

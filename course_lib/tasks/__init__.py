@@ -7,6 +7,7 @@ from course_lib.tasks.domains import by_domain, leave_one_domain_out
 from course_lib.tasks.folder import image_folder
 from course_lib.tasks.handwriting import digits
 from course_lib.tasks.hub_sentences import pawsx, xnli
+from course_lib.tasks.made_like import made_like
 from course_lib.tasks.sentence_table import sentence_table
 from course_lib.tasks.sentences import ParallelSentences, glosses, parallel_sentences, topics
 from course_lib.tasks.solar import solar_cells
@@ -31,6 +32,7 @@ __all__ = [
     "image_folder",
     "leave_one_domain_out",
     "load",
+    "made_like",
     "one_second",
     "parallel_sentences",
     "pawsx",

@@ -43,12 +43,14 @@ ATTACKS = (
     Attack("accounts", READ + "told('/etc/passwd')", without=OPEN, plain="reads"),
     Attack(
         "the whole tree",
-        "root = '@SOLUTIONS@'.rsplit('/', 3)[0]\n"
-        "for top in ('/home', '/root', '/work', '/srv', '/mnt', '/opt', '/var', '/tmp', root):\n"
-        "    for place, folders, names in os.walk(top):\n"
-        "        folders[:] = [f for f in folders if f not in ('site-packages', 'lib', 'node_modules')"
-        " and place.count('/') < 6]\n"
-        "        if '99_attacks.ipynb' in names: got(place); break\n",
+        # The folder that holds the course comes first and the walk ends with the find: outside of a sandbox,
+        # the size of the machine's other folders would decide whether the time limit comes before it.
+        "tops = ['@SOLUTIONS@'.rsplit('/', 1)[0]]\n"
+        "tops += ['/home', '/root', '/work', '/srv', '/mnt', '/opt', '/var', '/tmp']\n"
+        "for place, folders, names in (seen for top in tops for seen in os.walk(top)):\n"
+        "    folders[:] = [f for f in folders if f not in ('site-packages', 'lib', 'node_modules')"
+        " and (place.startswith(tops[0]) or place.count('/') < 6)]\n"
+        "    if '99_attacks.ipynb' in names: got(place); break\n",
         without=OPEN,
         plain="reads",
         slow=True,

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from course_lib import errors
-from course_lib.cli import app, doctor, fetch, lab
+from course_lib.cli import app, doctor, fetch
 
 runner = CliRunner()
 
@@ -175,35 +175,14 @@ def test_doctor_altered_weights(monkeypatch):
     assert (finding.good, finding.text, finding.remedy) == (False, "net: wrong hash", "install again")
 
 
-def test_lab_opens_the_first_notebook(monkeypatch, tmp_path):
-    (tmp_path / "notebooks").mkdir()
-    for name in ("01_b", "00_start_here"):
-        (tmp_path / "notebooks" / f"{name}.ipynb").write_text("{}")
-    monkeypatch.chdir(tmp_path)
-    started = []
+def test_lab_hands_over(monkeypatch):
+    from course_lib.lab import server
 
-    class Became(BaseException):
-        pass
-
-    def become(program, command):
-        started.extend(command)
-        raise Became
-
-    monkeypatch.setattr(lab.os, "execv", become)
-    monkeypatch.setattr(lab.os, "name", "posix")
-    with pytest.raises(Became):
-        lab.open_lab(8899, False, ["--allow-root"])
-    assert started[1:] == [
-        "-m",
-        "jupyterlab",
-        "notebooks/00_start_here.ipynb",
-        f"--LabApp.extra_labextensions_path={lab.FONTS}",
-        "--port=8899",
-        "--no-browser",
-        "--allow-root",
-    ]
-    assert lab.os.getcwd() == str(tmp_path)
-    assert (lab.FONTS / "carryover_hanzi" / "package.json").is_file()
+    seen = []
+    monkeypatch.setattr(server, "open_lab", lambda *given: seen.append(given) or 0)
+    result = runner.invoke(app, ["lab", "--port", "8899", "--lang", "zh", "--", "--allow-root"])
+    assert result.exit_code == 0
+    assert seen == [(8899, None, ["--allow-root"], "zh")]
 
 
 def test_bench_hands_over(monkeypatch):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from course_lib.errors import BadInput
 from course_lib.grading import check, solved, tally
+from course_lib.grading.card import LOOKS
 from course_lib.grading.check import tried
 from course_lib.grading.compare import close
 from course_lib.grading.exercise import Case
@@ -55,6 +57,49 @@ def test_errors_of_the_answer_are_findings(course):
     assert "it raised ZeroDivisionError" in repr(asked("def covariance(x):\n    return 1 / 0"))
     assert "no function named covariance" in repr(asked("pass"))
     assert "plain" in repr(asked("def covariance(x):\n    return {1, 2}"))
+
+
+def test_in_a_notebook_it_has_the_same_words_and_its_state_in_colour_sign_and_edge(course):
+    stub = next(c for c in course.notebook().cells if c.id == "99-1-answer").source
+    wrong = course.right[1].replace("(len(x) - 1)", "len(x)")
+    raising = "def covariance(x):\n    raise ValueError('<b>&')"
+    made = {"waiting": [stub], "failing": [wrong, raising, "pass"], "solved": [course.right[1]]}
+    for status, sources in made.items():
+        for source in sources:
+            told = asked(source)
+            shown = told._repr_html_()
+            assert f"carryover-{status}" in shown
+            assert 'role="status"' in shown
+            read = [" ".join(line.split()) for line in text_of(shown).splitlines()]
+            sign, *rest = [line for line in read if line]
+            assert sign == LOOKS[status].told
+            assert rest == [" ".join(line.split()) for line in repr(told).splitlines()]
+    assert "<b>&" not in asked(raising)._repr_html_()
+
+
+def text_of(shown):
+    """Return what an HTML text reads as."""
+    root = ElementTree.fromstring(shown)  # it is well-formed
+    return "".join(root.itertext())
+
+
+def test_states_are_legible_and_told_apart_without_colour():
+    for look in LOOKS.values():
+        assert contrast(look.colour, "#FFFFFF") >= 4.5, "letters"
+        assert contrast(look.colour, "#111111") >= 3, "edge on JupyterLab's dark theme"
+    for part in zip(*LOOKS.values()):
+        assert len(set(part)) == len(LOOKS)
+    assert len({look.told[0] for look in LOOKS.values()}) == len(LOOKS)
+
+
+def contrast(one, other):
+    """Return the contrast of two colours as WCAG 2 defines it."""
+    lights = []
+    for colour in (one, other):
+        parts = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        lights.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(lights) / min(lights)
 
 
 def test_hidden_cases_are_tried_where_the_teachers_folder_is(course, monkeypatch):

@@ -133,3 +133,12 @@ def test_a_class_is_graded_by_one_command(course):
     told = run("grade", course.submissions, "--out", out, "--solutions", course.solutions, "--tier", "none")
     assert told.exit_code != 0
     assert isinstance(told.exception, BadInput)
+
+
+def test_exercises_saved_half_way_are_named_with_the_way_back(course):
+    hand_in(course, {})
+    path = course.exercises / "99_try.ipynb"
+    path.write_text(path.read_text()[:500])
+    with pytest.raises(BadInput, match=r"99_try\.ipynb is not a whole notebook") as told:
+        checked(course.exercises, "99")
+    assert "git checkout -- " in told.value.remedy

@@ -259,43 +259,42 @@ RUN = """
     from course_lib import encoders, methods, tasks
     from course_lib.methods import loop, training
 
-    gate, path, out = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    folder, stop = Path(sys.argv[1]), int(sys.argv[2])
     plain = training.Trainer._step
 
     def step(self, rows):
-        if self.done.step == int(sys.argv[4]):
-            gate.touch()
+        if self.done.step == stop:
+            (folder / "gate").touch()
             __import__("time").sleep(600)
         plain(self, rows)
 
-    if sys.argv[4] != "-1":
-        training.Trainer._step = step
+    training.Trainer._step = step
     loop.CHECKPOINT_EVERY = 0.0
     task = tasks.solar_cells("mono", train=48)
-    settings = {"freeze_to": "block12", "epochs": 3, "batch_size": 16, "unfreeze": sys.argv[5]}
-    tuned = methods.fine_tune(encoders.imagenet(64), task, **settings, checkpoint=path)
-    np.savez(out, **{name.replace("/", "|"): value for name, value in tuned.weights.items()})
+    settings = {"freeze_to": "block12", "epochs": 3, "batch_size": 16, "unfreeze": sys.argv[3]}
+    for name in sys.argv[4:]:
+        path = folder / f"{name}.checkpoint"
+        tuned = methods.fine_tune(encoders.imagenet(64), task, **settings, checkpoint=path)
+        np.savez(folder / f"{name}.npz", **{n.replace("/", "|"): w for n, w in tuned.weights.items()})
 """
 
 
 @pytest.mark.parametrize(("stop", "unfreeze"), [(4, "at once"), (6, "gradually")])
 def test_a_kill_in_mid_epoch_changes_nothing(tmp_path: Path, stop: int, unfreeze: str) -> None:
-    def command(name: str, out: str, at: int) -> list[str]:
-        paths = [str(tmp_path / part) for part in ("gate", f"{name}.checkpoint", f"{out}.npz")]
-        return [sys.executable, "-c", textwrap.dedent(RUN), *paths, str(at), unfreeze]
+    def command(at: int, *names: str) -> list[str]:
+        return [sys.executable, "-c", textwrap.dedent(RUN), str(tmp_path), str(at), unfreeze, *names]
 
     environment = {**os.environ, "COURSE_PROGRESS": "0"}
-    process = subprocess.Popen(command("killed", "never", stop), env=environment)
+    process = subprocess.Popen(command(stop, "killed"), env=environment)
     until = time.monotonic() + 300
     while not (tmp_path / "gate").exists():
         assert process.poll() is None and time.monotonic() < until, "the run ended before it could be killed"
         time.sleep(0.1)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert (tmp_path / "killed.checkpoint").exists() and not (tmp_path / "never.npz").exists()
-    subprocess.run(command("killed", "resumed", -1), env=environment, check=True)
-    subprocess.run(command("straight", "straight", -1), env=environment, check=True)
-    with np.load(tmp_path / "resumed.npz") as resumed, np.load(tmp_path / "straight.npz") as straight:
+    assert (tmp_path / "killed.checkpoint").exists() and not (tmp_path / "killed.npz").exists()
+    subprocess.run(command(-1, "killed", "straight"), env=environment, check=True)  # goes on; and begins anew
+    with np.load(tmp_path / "killed.npz") as resumed, np.load(tmp_path / "straight.npz") as straight:
         assert resumed.files == straight.files
         assert all(np.array_equal(resumed[name], straight[name]) for name in straight.files)
     assert not list(tmp_path.glob("*.part"))

@@ -112,6 +112,13 @@ def test_a_formula_that_is_not_understood_stays_readable():
     assert "a < b" not in mathml("a < b")
 
 
+def test_what_the_converter_lacks_is_told_otherwise():
+    assert "\\arg" not in mathml(r"\arg\min_w f(w)")
+    assert "‖" in mathml(r"\big\lVert z\big\rVert^2")
+    assert mathml(r"\lVert w \rVert").count('<mo stretchy="false">&#x02016;</mo>') == 2
+    assert 'stretchy="true"' in mathml(r"\left|\frac12\right|")
+
+
 def test_alt_text_survives_and_is_never_missing(full):
     assert Loads(body(full)).alts == ["Accuracy <rises>", "No description has been provided for this image"]
 

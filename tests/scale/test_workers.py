@@ -13,7 +13,7 @@ import pytest
 
 from course_lib import scale
 from course_lib.errors import BadInput, CourseError
-from course_lib.scale import launch, workers_torch
+from course_lib.scale import launch
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(90, 12)).astype(np.float32), RNG.integers(0, 3, 90)
@@ -126,13 +126,13 @@ def test_a_taken_port_is_told_and_another_used(taken):
 
 
 def test_a_port_taken_in_the_last_moment_is_tried_again(taken, monkeypatch):
-    real, asked = workers_torch.free_ports, []
+    real, asked = launch.free_ports, []
 
     def late(n, wanted=None):
         asked.append(n)
         return [taken] if len(asked) == 1 else real(n)
 
-    monkeypatch.setattr(workers_torch, "free_ports", late)
+    monkeypatch.setattr(launch, "free_ports", late)
     two = scale.torch_workers(scale.torch_head, 2, X, Y, **SETTINGS)
     assert len(asked) == 2
     assert scale.furthest(*two) < 1e-6

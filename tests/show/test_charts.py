@@ -59,7 +59,7 @@ def test_bars_have_the_values_and_intervals_given():
     (axes,) = picture.figure.axes
     assert [bar.get_width() for bar in axes.patches] == [0.5, 0.84]
     assert texts(axes) == ["50%", "84%"]
-    assert list(axes.lines[2].get_xdata()) == [0.81, 0.87]
+    assert list(axes.lines[0].get_xdata()) == [0.81, 0.87]  # "majority" has no interval to draw
     assert "probe 84% (95% interval 81% to 87%)" in picture.alt
 
 
@@ -82,6 +82,17 @@ def test_recall_has_one_mark_per_class_and_method(make_report, k, methods):
     heights = np.stack([line.get_ydata() for line in lines])
     assert np.all(np.diff(heights, axis=0) < 0), "equal marks must not hide each other"
     assert picture.alt.count("class 0 ") == methods
+
+
+def test_of_several_reports_recall_is_the_mean(make_report):
+    one, two = (make_report([[a, 10 - a], [5, 5]], ("good", "bad")) for a in (4, 8))
+    picture = show.recall_per_class({"probe": [one, two], "first": one})
+    several, single = (line.get_xdata() for line in picture.figure.axes[0].lines)
+    np.testing.assert_allclose(several, [0.6, 0.5])
+    np.testing.assert_allclose(single, [0.4, 0.5])
+    assert "probe: good 60%, bad 50%" in picture.alt
+    with pytest.raises(BadInput):
+        show.recall_per_class({"probe": []})
 
 
 def test_confusion_shows_shares_of_rows(make_report):

@@ -43,6 +43,14 @@ def test_a_cost_of_nothing_is_called_so_and_lies_left_of_all_others():
     assert places[0] == pytest.approx(1e-4) and places[0] < 0.003 and axes.get_xlim()[0] < places[0]
 
 
+def test_without_a_cost_of_nothing_the_axis_spans_the_costs():
+    points = {"student": (0.6, at(0.58)), "teacher": (4.3, at(0.6))}
+    (axes,) = show.costs(points, groups=dict.fromkeys(points, "all"), x="ms").figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "1", "2", "5"]
+    low, high = axes.get_xlim()
+    assert 0.1 < low < 0.6 and 4.3 < high < 43
+
+
 def test_the_picture_is_told_in_words():
     picture = show.costs(CLOSED, groups=KINDS, x="seconds", title="What it costs")
     assert picture.alt == "What it costs. probe: nothing, 50%; centring: 0.003, 65%; tuned: 184, 66%."

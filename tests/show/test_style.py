@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from course_lib import measure, show
 from course_lib.show.style import HATCHES, LINES, MARKERS, PALETTE, WRONG, styled
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB
@@ -67,3 +68,24 @@ def test_pyplot_and_the_readers_backend_are_left_alone():
         [sys.executable, "-c", code], env=asked, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout.strip()) == (0, "svg"), done.stderr
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_long_title_over_long_names_ends_within_the_figure(times):
+    score = measure.Interval(0.81, 0.78, 0.84)
+    title = " and ".join(["Long run cifar10_student: mean, least and most"] * times)
+    names = ["64 px, to block14: teacher, unlabelled pictures too", "labels", "teacher", "random"]
+    picture = show.bars(dict.fromkeys(names, score), title=title)
+    (axes,), figure = picture.figure.axes, picture.figure
+    figure.draw_without_rendering()
+    drawn = axes._left_title.get_window_extent()
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.bbox.width
+    assert axes.get_title(loc="left").replace("\n", " ") == title
+    assert ("\n" in axes.get_title(loc="left")) == (times > 1)
+
+
+def test_a_title_that_fits_stays_over_its_axes():
+    (axes,) = show.bars(
+        {"a": measure.Interval(0.8, 0.7, 0.9)}, title="Topics in English, 600 labels"
+    ).figure.axes
+    assert axes._left_title.get_position()[0] == 0

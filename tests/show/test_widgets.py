@@ -1,14 +1,18 @@
 """Controls call the drawing function and change what is shown; without them the picture stands still."""
 
 import base64
+import io
 import subprocess
 import sys
+import threading
+from datetime import datetime
 
 import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
 from course_lib import show
 from course_lib.errors import BadInput
@@ -47,11 +51,11 @@ def explorer(recorder):
 
 
 def image(explorer):
-    return explorer.widget.children[1].value
+    return explorer.widget.children[2].children[0].value
 
 
 def markdown(explorer):
-    return explorer.widget.children[2].outputs
+    return explorer.widget.children[2].children[1].outputs
 
 
 def test_the_start_is_drawn_once_and_at_once(explorer, recorder):
@@ -134,6 +138,185 @@ def test_numbers_of_numpy_become_numbers():
     )
     assert explorer.values == {"rate": 0.25, "n": 3}
     assert [type(value) for value in explorer.values.values()] == [float, int]
+
+
+def typed(draw=lambda sentence: f"**{sentence}**", **options):
+    explorer = show.explore(draw, sentence="I like tea", **options)
+    return explorer, explorer.controls["sentence"]
+
+
+def test_one_text_is_a_box_to_type_into():
+    explorer, box = typed()
+    assert type(box).__name__ == "Text"
+    assert (box.value, box.description, box.continuous_update) == ("I like tea", "sentence", False)
+    box.value = "我喜欢喝茶"
+    assert repr(explorer) == "我喜欢喝茶"
+    assert explorer.values == {"sentence": "我喜欢喝茶"}
+    assert explorer.choices == {}
+    explorer.choose(sentence="tea")
+    assert box.value == "tea"
+
+
+@pytest.mark.parametrize(
+    "said, drawn",
+    [
+        ("  two   words\n", "two words"),
+        ("a\x00b\x1b[31mc\x07", "ab[31mc"),
+        ("half \ud83d of one", "half of one"),
+        ("turn \u202eround", "turn round"),
+        ("\U0001f469\u200d\U0001f52c likes 茶 and чай", "\U0001f469\u200d\U0001f52c likes 茶 and чай"),
+        ("x" * 200, "x" * 200),
+        ("&lt;<b>$**", "&lt;<b>$**"),
+    ],
+)
+def test_what_is_typed_is_one_clean_line(said, drawn):
+    told = []
+    _, box = typed(lambda sentence: told.append(sentence) or sentence)
+    box.value = said
+    assert told == ["I like tea", drawn]
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        ("", "There is no text yet.\nWhat to do: Type a sentence, then press Enter."),
+        (" \t\u3000", "There is no text yet."),
+        ("\x00\u200b\ud800", "There is no text yet."),
+        ("x" * 10_000, "10,000 characters are more than one picture can hold."),
+    ],
+)
+def test_a_text_that_cannot_be_drawn_gets_words_until_there_is_another(said, words):
+    explorer, box = typed(lambda sentence, n: sentence * n, n=[1, 2])
+    box.value = said
+    assert words in image(explorer) and markdown(explorer) == ()
+    assert "cannot be drawn" not in image(explorer)
+    explorer.controls["n"].value = 2
+    assert words in image(explorer), "the text in the box is the same, and so is the answer"
+    box.value = "tea"
+    assert (repr(explorer), image(explorer)) == ("teatea", "")
+
+
+def test_a_good_choice_from_code_ends_a_refusal():
+    explorer, box = typed()
+    box.value = ""
+    explorer.choose(sentence="coffee")
+    assert (image(explorer), box.value, repr(explorer)) == ("", "coffee", "coffee")
+
+
+def test_typing_without_end_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(widgets, "_MOST_KEPT", 3)
+    explorer, box = typed()
+    for k in range(9):
+        box.value = f"text {k}"
+    assert [drawn.words for drawn in explorer._kept.values()] == ["text 6", "text 7", "text 8"]
+
+
+def file_of(array, name="me.png"):
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, "png")
+    content = memoryview(stream.getvalue())
+    return {
+        "name": name,
+        "type": "image/png",
+        "size": len(content),
+        "content": content,
+        "last_modified": datetime(2026, 1, 1),
+    }
+
+
+def uploaded(**options):
+    got = []
+
+    def look(picture, **_):
+        got.append(picture)
+        return f"{picture.shape} {picture.mean():.0f}"
+
+    explorer = show.explore(look, picture=show.Upload(np.full((10, 20, 3), 7, np.uint8)), **options)
+    return explorer, explorer.controls["picture"], got
+
+
+def test_an_upload_is_a_button_that_gives_an_array():
+    explorer, button, got = uploaded()
+    assert type(button).__name__ == "FileUpload"
+    assert (button.accept, button.multiple) == ("image/*", False)
+    assert button.description == "picture: a picture of yours, at most 9 MB"
+    assert repr(explorer) == "(10, 20, 3) 7"
+    button.value = (file_of(np.full((12, 30), 200, np.uint8)),)
+    assert repr(explorer) == "(12, 30, 3) 200"
+    assert got[-1].dtype == np.uint8
+    assert explorer.values["picture"] is got[-1]
+
+
+def test_a_file_that_is_no_picture_gets_words_until_there_is_another():
+    explorer, button, got = uploaded(n=[1, 2])
+    button.value = (
+        file_of(np.zeros((9, 9), np.uint8)) | {"content": memoryview(b"<svg>"), "name": "<a>.svg"},
+    )
+    assert "&lt;a&gt;.svg is not a picture that can be read.\nWhat to do: Choose a photograph" in image(
+        explorer
+    )
+    explorer.controls["n"].value = 2
+    assert "is not a picture" in image(explorer)
+    assert len(got) == 1
+    button.value = (file_of(np.zeros((9, 9), np.uint8)),)
+    assert (image(explorer), repr(explorer)) == ("", "(9, 9, 3) 0")
+
+
+def test_the_same_picture_is_drawn_once_and_code_may_give_one():
+    explorer, button, got = uploaded()
+    button.value = (file_of(np.full((9, 9), 5, np.uint8)),)
+    explorer.choose(picture=np.full((9, 9, 3), 6, np.uint8))
+    assert button.value == (), "the file is not what is shown"
+    button.value = (file_of(np.full((9, 9), 5, np.uint8), "again.png"),)
+    assert [int(picture[0, 0, 0]) for picture in got] == [7, 5, 6]
+    assert repr(explorer) == "(9, 9, 3) 5"
+
+
+def test_the_panel_says_that_it_works_while_it_draws():
+    seen = []
+
+    def draw(k):
+        seen.append("carryover-working" in explorers[0].widget._dom_classes if explorers else None)
+        if k == 3:
+            raise ValueError
+        return str(k)
+
+    explorers = []
+    explorers.append(show.explore(draw, k=[1, 2, 3]))
+    for k in (2, 3):
+        explorers[0].controls["k"].value = k
+    assert seen == [None, True, True]
+    assert "carryover-working" not in explorers[0].widget._dom_classes
+
+
+def test_what_it_says_is_read_out_and_waits_for_200_ms(explorer):
+    _, status, _ = explorer.widget.children
+    assert '<div role="status" aria-live="polite"><span class="carryover-busy">Working…' in status.value
+    assert "animation: carryover-late 1ms 0.2s both" in status.value
+    assert "This control no longer answers" in status.value
+
+
+def test_moves_from_two_threads_end_in_what_the_controls_say():
+    met = threading.Barrier(2)
+
+    def draw(a, b):
+        return f"{a} {b}"
+
+    explorer = show.explore(draw, a=list(range(50)), b=list(range(50)))
+    controls = explorer.controls
+
+    def move(name):
+        met.wait()
+        for k in range(50):
+            controls[name].value = k
+
+    threads = [threading.Thread(target=move, args=(name,)) for name in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert explorer.values == {"a": 49, "b": 49}
+    assert markdown(explorer)[0]["data"]["text/plain"] == "49 49"
 
 
 def test_labels():
@@ -224,7 +407,10 @@ def test_a_table_and_a_text_take_each_others_place():
     [
         ({}, "There is nothing to choose"),
         ({"k": []}, "k has no choices.\nWhat to do: Give a list: k="),
-        ({"k": "abc"}, "k='abc' is not a list of choices"),
+        ({"k": b"abc"}, "k=b'abc' is not a list of choices"),
+        ({"k": " \n"}, "There is no text yet"),
+        ({"k": "a", "start": {"k": 3}}, "k=3 is not a text.\nWhat to do: Give a str: k="),
+        ({"k": show.Upload(np.zeros((9, 9), np.uint8)), "start": {"k": "a.png"}}, r"is an array \(\) of <U5"),
         ({"k": 3}, "k=3 is not a list"),
         ({"k": {"a": 1}}, "is not a list"),
         ({"k": [1, 1.0]}, "k has the choice 1.0 more than once"),
@@ -301,13 +487,17 @@ def executed():
     return notebook, dict(opened)
 
 
-def test_a_kernel_sends_the_control_and_the_picture(executed):
+def test_a_kernel_sends_the_control_the_picture_and_a_note(executed):
     notebook, opened = executed
-    (output,) = notebook.cells[0].outputs
-    assert output.data[widgets.VIEW]["model_id"] in opened
-    assert output.data["text/plain"] == "Picture: A bar of 1.0."
-    assert output.metadata["image/png"]["alt"] == "A bar of 1.0."
-    assert base64.b64decode(output.data["image/png"]).startswith(b"\x89PNG")
+    control, picture, note = notebook.cells[0].outputs
+    assert control.data[widgets.VIEW]["model_id"] in opened
+    assert list(control.data) == [widgets.VIEW], "nothing else of it is to be kept"
+    assert picture.data["text/plain"] == "Picture: A bar of 1.0."
+    assert picture.metadata["image/png"]["alt"] == "A bar of 1.0."
+    assert base64.b64decode(picture.data["image/png"]).startswith(b"\x89PNG")
+    assert note.data["text/plain"].startswith(
+        "A control to try: in JupyterLab (make lab), run the cells up to"
+    )
     (slider,) = [state for state in opened.values() if state["_model_name"] == "SelectionSliderModel"]
     assert (slider["description"], slider["index"]) == ("learning rate", 1)
     assert list(slider["_options_labels"]) == ["0.1", "1"]
@@ -316,13 +506,21 @@ def test_a_kernel_sends_the_control_and_the_picture(executed):
 
 def test_what_is_committed_has_the_picture_and_no_model(executed):
     notebook, _ = executed
-    text = nbformat.writes(committed(notebook, Record("ok", "run", "key", "none", 1.0, 0)))
+    kept = committed(notebook, Record("ok", "run", "key", "none", 1.0, 0))
+    text = nbformat.writes(kept)
     assert widgets.VIEW not in text and "model_id" not in text
     assert text.count('"image/png": "') == 1
+    assert [list(output.data) for output in kept.cells[0].outputs] == [
+        ["image/png", "text/plain"],
+        ["text/html", "text/plain"],
+    ]
 
 
-def test_a_page_shows_one_picture_with_its_words(executed):
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_page_shows_one_picture_with_its_words(executed, kept):
     notebook, _ = executed
+    if kept:
+        notebook = committed(notebook, Record("ok", "run", "key", "none", 1.0, 0))
     page = body(notebook)
     assert page.count("<img") == 1
     assert 'alt="A bar of 1.0."' in page
