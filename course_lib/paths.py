@@ -6,7 +6,7 @@ Three environment variables steer it:
     One or more folders (separated as in ``PATH``) that are searched for data
     sets before anything is downloaded. Never written to.
 ``COURSE_CACHE``
-    Where downloads and features are kept. Default: the user cache folder.
+    Where downloads, features and small networks are kept. Default: the user cache folder.
 ``COURSE_OFFLINE``
     Set to ``1`` to never try the network.
 """

@@ -12,7 +12,9 @@ import numpy as np
 
 from course_lib.errors import BadInput
 from course_lib.frameworks import quiet_tensorflow
+from course_lib.methods.checkpoint import State
 from course_lib.methods.classifier import Classifier, Data, as_examples, need_two_classes, need_validation
+from course_lib.methods.finished import once
 from course_lib.tasks.task import Task, stratified_rows
 
 BATCH = 32
@@ -30,6 +32,7 @@ def scratch_cnn(
     seed: int = 0,
     pixels: int | None = None,
     name: str = "from scratch",
+    cache: bool = True,
 ) -> ScratchClassifier:
     """Train the small CNN of the usual guides on the pictures alone.
 
@@ -61,6 +64,9 @@ def scratch_cnn(
         Width and height to resize to, antialiased. Default: the pictures' own when neither is above 48, else
         48.
     name : str
+    cache : bool
+        Look for this very network on disk first, and keep it there: half a megabyte each. One that is found
+        tells the seconds that its training took.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def scratch_cnn(
     BadInput
         When the examples are not pictures, below 18 pixels, of one class only, or validation is empty.
     """
-    return trained(task, epochs=epochs, seed=seed, pixels=pixels, name=name)
+    return trained(task, epochs=epochs, seed=seed, pixels=pixels, name=name, cache=cache)
 
 
 def trained(
@@ -85,6 +91,7 @@ def trained(
     shape: tuple[int, int, int] | None = None,
     first: Sequence[np.ndarray] = (),
     patience: int | None = PATIENCE,
+    cache: bool = True,
 ) -> ScratchClassifier:
     """Train the small CNN, from nothing or from layers that were learnt elsewhere; see `scratch_cnn`.
 
@@ -97,6 +104,8 @@ def trained(
     patience : int or None
         Rounds without a better score on validation until it stops. None: all rounds are trained and the last
         weights kept, whatever validation says.
+    cache : bool
+        As in `scratch_cnn`.
     """
     quiet_tensorflow()  # before the clock starts: importing is not training
     start = time.perf_counter()
@@ -114,18 +123,32 @@ def trained(
     room = max(steps * min(BATCH, len(y)), fewest)
     if len(validation) > room:
         validation = validation.take(stratified_rows(validation.y, room, seed=seed))
-    weights, best, rounds = workshop.train(
-        (x, y),
-        (_resized(validation.x, sees), validation.y.astype(np.int32)),
-        steps,
-        epochs or MOST_ROUNDS,
-        seed,
-        first,
-        patience,
-    )
-    chosen = {"round": best, "steps": best * steps, "rounds": rounds}
-    seconds = {"fit": time.perf_counter() - start}
-    return ScratchClassifier(name, task, workshop, weights, seconds, chosen)
+    judge = _resized(validation.x, sees), validation.y.astype(np.int32)
+
+    def train() -> State:
+        most = epochs or MOST_ROUNDS
+        weights, best, rounds = workshop.train((x, y), judge, steps, most, seed, first, patience)
+        meta = {"round": best, "rounds": rounds, "seconds": time.perf_counter() - start}
+        return State({"weights": {str(k): w for k, w in enumerate(weights)}}, meta)
+
+    if cache:
+        settings = {"steps": steps, "epochs": epochs, "seed": seed, "patience": patience, **_versions()}
+        data = {"x": x, "y": y, "judged on": judge[0], "judged by": judge[1]}
+        data |= {f"first {k}": w for k, w in enumerate(first)} | {"classes": np.array(task.classes)}
+        found = once("scratch", __file__, settings, data, train)
+    else:
+        found = train()
+    best = found.meta["round"]
+    chosen = {"round": best, "steps": best * steps, "rounds": found.meta["rounds"]}
+    weights = [found.arrays["weights"][str(k)] for k in range(len(found.arrays["weights"]))]
+    return ScratchClassifier(name, task, workshop, weights, {"fit": found.meta["seconds"]}, chosen)
+
+
+def _versions() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
+
+    return {"keras": keras.__version__, "tensorflow": tf.__version__}
 
 
 class ScratchClassifier(Classifier):

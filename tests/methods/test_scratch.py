@@ -37,6 +37,12 @@ def striped_task(n: int = 90, size: int = 32, channels: int = 3) -> Task:
     return Task("stripes", train, validation, test, train.class_names, "made up", "CC0", "none")
 
 
+@pytest.fixture(autouse=True)
+def trained_each_time(monkeypatch) -> None:
+    """Nothing is found that was trained before: what repeats, repeats because it is trained again."""
+    monkeypatch.setattr(scratch, "once", lambda *given: given[-1]())
+
+
 @pytest.fixture(scope="module")
 def task() -> Task:
     return striped_task()
