@@ -34,7 +34,15 @@ NAMES = {
     6: HANZI_FILE.stem,
 }
 ROOT = Path(__file__).parents[1]
-COURSE = (*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("course_lib/**/*.py"))  # whose Chinese is shown too
+SHOWN = (
+    "notebooks/**/*.ipynb",
+    "exercises/*.ipynb",
+    "course_lib/**/*.py",
+    "course_lib/**/*.csv",
+    "*.md",
+    "docs/*.md",
+)
+COURSE = [path for pattern in SHOWN for path in ROOT.glob(pattern)]  # whose Chinese is shown too
 LICENCE = (13, 14)  # what the font says of its licence, and the licence's address, stay as they are
 
 

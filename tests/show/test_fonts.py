@@ -56,12 +56,18 @@ def test_every_character_of_the_packaged_sentences_is_there(font) -> None:
     assert len(font.getBestCmap()) > 4000
 
 
-def test_every_chinese_term_of_the_notebooks_is_there(font) -> None:
+def test_every_chinese_character_of_notebooks_exercises_and_papers_is_there(font) -> None:
     import re
     from pathlib import Path
 
-    folder = Path(__file__).parents[2] / "notebooks"
-    text = "".join(path.read_text("utf8") for path in folder.glob("*.ipynb"))
+    root = Path(__file__).parents[2]
+    shown = [
+        *root.glob("notebooks/**/*.ipynb"),
+        *root.glob("exercises/*.ipynb"),
+        *root.glob("*.md"),
+        *root.glob("docs/*.md"),
+    ]
+    text = "".join(path.read_text("utf8") for path in shown if ".ipynb_checkpoints" not in path.parts)
     missing = {c for c in re.findall(r"[\u4e00-\u9fff]", text) if ord(c) not in font.getBestCmap()}
     assert not missing
 
