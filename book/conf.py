@@ -22,6 +22,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    "book.extensions.docstrings",
     "book.extensions.formulas",
     "book.extensions.names",
     "book.extensions.pictures",

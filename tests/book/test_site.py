@@ -211,6 +211,13 @@ def test_the_reference_has_the_public_names_and_no_others(package, pages):
     assert described == set(package.__all__)
 
 
+def test_docstrings_are_read_as_they_are_meant(pages):
+    html = "".join(html for name, (html, _) in pages.items() if name.startswith("reference/"))
+    assert "Mean confidence minus accuracy: positive" in html, "a property's colon is no type"
+    assert not re.search(r'<dt class="field-\w+">Type<', html)
+    assert not re.search(r'<ol class="[^"]*alpha', html), "a letter of a formula begins no list"
+
+
 def test_the_chinese_that_is_shown_has_a_font(book, pages):
     style = (book / "_static" / "hanzi.css").read_text(encoding="utf-8")
     assert "@font-face" in style
