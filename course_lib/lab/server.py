@@ -17,9 +17,10 @@ from course_lib.errors import CourseError
 from course_lib.lab import preflight, settings
 from course_lib.runner.plan import all_notebooks, notebook_folder
 
-# Chinese for browsers that have no font for it: an extension of JupyterLab, which this one server loads from
-# here. Nothing is installed.
+# Chinese for browsers that have no font for it, and pictures that are dropped on a control: extensions of
+# JupyterLab, which this one server loads from here. Nothing is installed.
 FONTS = Path(__file__).parents[1] / "show" / "fonts"
+EXTENSIONS = Path(__file__).parent / "extensions"
 PORT = 8888
 LANGUAGES = ("en", "zh")
 
@@ -151,7 +152,7 @@ def _arguments(folder: Path, clone: Path, address: str, port: int, others: bool,
         "LabApp.default_url": f"/lab/tree/{address}",
         "LabApp.app_settings_dir": folder / "settings",
         "LabApp.workspaces_dir": settings.workspaces_folder(),
-        "LabApp.extra_labextensions_path": FONTS,
+        "LabApp.extra_labextensions_path": [FONTS, EXTENSIONS],
         "LabApp.news_url": None,
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "KernelSpecManager.allowed_kernelspecs": settings.KERNEL,

@@ -6,6 +6,7 @@ What is *done* goes through what a learner sees. What is *waited for* is asked o
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -281,3 +282,18 @@ def choose(book: Notebook, key: str, file: Path) -> None:
     with book.page.expect_file_chooser() as asked:
         book.cell(key).get_by_role("button", name="picture").click()
     asked.value.set_files(file)
+
+
+def drop(book: Notebook, key: str, file: Path, on: str = ".carryover-controls") -> None:
+    """Drop a file from the learner's desktop on a part of a cell's output."""
+    held = book.page.evaluate_handle(
+        """([bytes, name]) => {
+            const held = new DataTransfer()
+            held.items.add(new File([Uint8Array.from(atob(bytes), c => c.charCodeAt(0))], name))
+            return held
+        }""",
+        [base64.b64encode(file.read_bytes()).decode(), file.name],
+    )
+    place = book.cell(key).locator(on).first
+    for event in ("dragenter", "dragover", "drop"):
+        place.dispatch_event(event, {"dataTransfer": held})

@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SEEN
-from tests.browser.notebook import choose, drag, follows
+from tests.browser.notebook import choose, drag, drop, follows
 
 CELL = "controls"
 SOURCE = """import numpy as np
@@ -110,6 +110,13 @@ def test_a_picture_of_ones_own_is_taken_and_what_is_none_says_so(book, tmp_path)
     choose(book, CELL, tmp_path / "letter.png")
     said = book.cell(CELL).locator(".carryover-drawing [role=alert]")
     expect(said).to_contain_text("letter.png is not a picture that can be read")
+
+
+def test_a_picture_is_dropped(book, tmp_path):
+    Image.new("RGB", (55, 33), "teal").save(tmp_path / "mine.png")
+    assert follows(book, CELL, lambda: drop(book, CELL, tmp_path / "mine.png")).endswith("|55 wide")
+    Image.new("RGB", (66, 33), "teal").save(tmp_path / "another.png")
+    assert follows(book, CELL, lambda: choose(book, CELL, tmp_path / "another.png")).endswith("|66 wide")
 
 
 def test_disconnected_controls_are_found_out(book):

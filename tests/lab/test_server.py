@@ -130,8 +130,11 @@ def test_what_the_reader_sets_goes_before_ours():
     assert "--ServerApp.port=8888" in both
 
 
-def test_fonts_are_there():
-    assert (server.FONTS / "carryover_hanzi" / "package.json").is_file()
+@pytest.mark.parametrize("folder", [server.FONTS / "carryover_hanzi", server.EXTENSIONS / "carryover_drop"])
+def test_extensions_are_there(folder):
+    told = json.loads((folder / "package.json").read_text())
+    assert told["name"] == folder.name
+    assert (folder / told["jupyterlab"]["_build"]["load"]).is_file()
 
 
 def test_an_occupied_port_is_passed_over():
