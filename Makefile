@@ -4,6 +4,7 @@ TORCH ?= cpu
 NAMES ?=
 LAB ?=
 EXECUTED ?=
+WORKERS ?= 2
 BIN := .venv/bin
 SETUP = @command -v $(PYTHON) >/dev/null || { echo "Python is not here: install Python 3.11, 3.12 or 3.13 (python.org), or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }; \
 	$(PYTHON) tools/set_up.py --torch $(TORCH)
@@ -20,6 +21,7 @@ help:
 	@echo "make bench   set up, then time the library against the usual ways"
 	@echo "make clean   remove .venv and build (never your cache or your notebooks)"
 	@echo "Options: TORCH=cuda for the GPU build of PyTorch, PYTHON=/path/to/python3,"
+	@echo "         WORKERS=1 for tests one after another (8 GB of memory)"
 	@echo "         LAB=\"-- --allow-root\" for JupyterLab as root (in a container)"
 
 setup:
@@ -43,6 +45,11 @@ book: setup-book
 bench: setup
 	@$(BIN)/course bench $(NAMES)
 
+# Tests that watch time limits, memory, processes or speed come alone. One of the others after another would leave
+# half of two cores idle: their files are shared out among processes.
+ALONE := $(addprefix tests/,attacks bench cli grading lab runner scale)
+SHARED := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser) --numprocesses $(WORKERS) --dist loadfile
+
 # How the notebooks are compared is in conftest.py. They come in a run of their own: by the end of the first, its
 # process holds both frameworks and gigabytes, which a laptop needs for a notebook's kernel. The browser comes
 # last: what the notebooks have computed is cached by then. Without Chromium its tests are skipped, and say so.
@@ -50,7 +57,8 @@ test: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict course_lib book
-	COURSE_PROGRESS=0 $(BIN)/python -m pytest course_lib tests --ignore tests/browser
+	COURSE_PROGRESS=0 $(BIN)/python -m pytest $(ALONE)
+	COURSE_PROGRESS=0 $(BIN)/python -m pytest $(SHARED)
 	COURSE_PROGRESS=0 $(BIN)/python -m pytest notebooks --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
 		--nbval-cell-timeout 600
 	$(BIN)/python -m pytest tests/browser

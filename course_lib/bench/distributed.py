@@ -58,7 +58,7 @@ def _training(
     ways = {"one": (1, 1), "two": (2, 1), "threads": (1, 2)}
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     last = {}
-    for repeat in range(2 if quick else 5):
+    for repeat in range(1 if quick else 5):
         for name in list(ways) if repeat % 2 == 0 else list(ways)[::-1]:
             processes, threads = ways[name]
             last[name] = scale.torch_workers(function, processes, *arguments, threads=threads, **settings)

@@ -8,8 +8,9 @@ import time
 import pytest
 
 from course_lib import bench
-from course_lib.bench import comparisons, figures
+from course_lib.bench import comparisons, figures, planner
 from course_lib.errors import BadInput, CourseError
+from course_lib.methods import speed
 
 
 def test_alternates_and_divides_pair_by_pair() -> None:
@@ -80,6 +81,10 @@ def test_an_unknown_comparison_lists_the_known() -> None:
 @pytest.mark.parametrize("name", list(bench.COMPARISONS))
 def test_every_comparison_runs(name, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COURSE_OFFLINE", "1")
+    # the planner measures the machine first: here for the one cut and the sizes that its quick run needs
+    monkeypatch.setattr(speed, "CUTS", (planner.SETTINGS[0][1],))
+    monkeypatch.setattr(speed, "_SIZES", (64, 96))
+    monkeypatch.setattr(speed, "_VERSION", "test")
     path = tmp_path / "bench.json"
     assert bench.main([name], json_path=path, quick=True) == 0
     found = json.loads(path.read_text())["figures"]
