@@ -124,15 +124,15 @@ def trained(
     if len(validation) > room:
         validation = validation.take(stratified_rows(validation.y, room, seed=seed))
     judge = _resized(validation.x, sees), validation.y.astype(np.int32)
+    most = epochs or MOST_ROUNDS
 
     def train() -> State:
-        most = epochs or MOST_ROUNDS
         weights, best, rounds = workshop.train((x, y), judge, steps, most, seed, first, patience)
         meta = {"round": best, "rounds": rounds, "seconds": time.perf_counter() - start}
         return State({"weights": {str(k): w for k, w in enumerate(weights)}}, meta)
 
     if cache:
-        settings = {"steps": steps, "epochs": epochs, "seed": seed, "patience": patience, **_versions()}
+        settings = {"steps": steps, "most": most, "seed": seed, "patience": patience, **_versions()}
         data = {"x": x, "y": y, "judged on": judge[0], "judged by": judge[1]}
         data |= {f"first {k}": w for k, w in enumerate(first)} | {"classes": np.array(task.classes)}
         found = once("scratch", __file__, settings, data, train)

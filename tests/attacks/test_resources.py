@@ -130,7 +130,7 @@ ATTACKS = (
         "many small processes",
         "for _ in range(90):\n    if os.fork() == 0:\n        time.sleep(9); os._exit(0)\n"
         "time.sleep(1.0)\ngot()",
-        note="process limit|OSError|BlockingIOError|time limit",  # the last on a machine that is busy
+        note="process limit|OSError|BlockingIOError|time limit",
         without=("limits", "watch"),
     ),
     Attack(

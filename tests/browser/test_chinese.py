@@ -40,6 +40,21 @@ def test_the_chinese_00_is_in_front_with_chinese_contents(start):
     start.picture(SEEN / "lab" / "zh_00_opened.png")
 
 
+def test_a_button_for_pictures_says_in_chinese_that_they_can_be_dropped(start):
+    said = start.page.evaluate(
+        """() => {
+            const panel = document.createElement('div')
+            panel.className = 'carryover-explore'
+            panel.innerHTML = '<button class="widget-upload"></button>'
+            document.body.append(panel)
+            const said = getComputedStyle(panel.firstChild, '::after').content
+            panel.remove()
+            return said
+        }"""
+    )
+    assert HAN.search(said), said
+
+
 def test_run_all_ends_without_an_error_and_the_map_is_chinese(start):
     start.run_all()
     assert not start.errors()

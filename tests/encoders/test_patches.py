@@ -12,7 +12,8 @@ from course_lib.errors import BadInput
 from course_lib.tasks.task import Split
 
 ROUNDING = 1e-6
-"""Of features up to 1. On some processors a product's last digit follows where in memory its factors lie."""
+"""Of features up to 1. In a long run of tests two calls were seen to differ in the last digits; the cause
+is not known."""
 
 
 def stripes(across: bool, side: int = 48, seed: int = 0) -> np.ndarray:

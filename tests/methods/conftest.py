@@ -11,6 +11,14 @@ import pytest
 from course_lib.tasks.task import Split, Task
 
 
+@pytest.fixture
+def trained_each_time(monkeypatch) -> None:
+    """Nothing is found that was trained before: what repeats, repeats because it is trained again."""
+    from course_lib.methods import scratch
+
+    monkeypatch.setattr(scratch, "once", lambda *given: given[-1]())
+
+
 class Pass:
     """An encoder whose features are the examples themselves; it notes what it was given."""
 

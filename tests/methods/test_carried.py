@@ -11,11 +11,7 @@ from course_lib.errors import BadInput
 from course_lib.methods import scratch
 from tests.methods.test_scratch import striped_task
 
-
-@pytest.fixture(autouse=True)
-def trained_each_time(monkeypatch) -> None:
-    """Nothing is found that was trained before: what repeats, repeats because it is trained again."""
-    monkeypatch.setattr(scratch, "once", lambda *given: given[-1]())
+pytestmark = pytest.mark.usefixtures("trained_each_time")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from course_lib.errors import BadInput
 from course_lib.methods import scratch
 from course_lib.tasks.task import Split, Task
 
+pytestmark = pytest.mark.usefixtures("trained_each_time")
+
 ROUNDS = 10  # enough to learn stripes
 
 
@@ -37,12 +39,6 @@ def striped_task(n: int = 90, size: int = 32, channels: int = 3) -> Task:
     )
     train, validation, test = parts
     return Task("stripes", train, validation, test, train.class_names, "made up", "CC0", "none")
-
-
-@pytest.fixture(autouse=True)
-def trained_each_time(monkeypatch) -> None:
-    """Nothing is found that was trained before: what repeats, repeats because it is trained again."""
-    monkeypatch.setattr(scratch, "once", lambda *given: given[-1]())
 
 
 @pytest.fixture(scope="module")

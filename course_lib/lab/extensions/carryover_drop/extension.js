@@ -56,10 +56,11 @@
     if (!panel) return;
     event.preventDefault();
     event.stopPropagation();
-    const input = inputOf(panel.querySelector(".widget-upload"));
+    const file = event.dataTransfer.files[0];
+    const input = file && inputOf(panel.querySelector(".widget-upload"));
     if (!input) return;
     const first = new DataTransfer();
-    first.items.add(event.dataTransfer.files[0]);
+    first.items.add(file);
     input.files = first.files;
     input.dispatchEvent(new Event("change"));
   };
