@@ -55,7 +55,10 @@ class Descent:
                 with tf.GradientTape() as tape:
                     value = loss(*batch, progress[step])
                 gradients = tape.gradient(value, self.variables)
-                self.optimiser.apply_gradients(zip(gradients, self.variables, strict=True))
+                # TensorFlow's optimiser of graphs drops the order "read, then update" where no gradient flows
+                # back from what was read: of CDAN's answers, now and then, the weights of after the step.
+                with tf.control_dependencies([value]):
+                    self.optimiser.apply_gradients(zip(gradients, self.variables, strict=True))
                 total += value
             return total / tf.cast(tf.shape(progress)[0], tf.float32)
 

@@ -156,6 +156,46 @@ def test_it_does_not_help_where_classes_changed_places(drift, method) -> None:
     assert np.array_equal(found.head.kernel, honest.head.kernel), "target labels were read"
 
 
+def test_weights_are_read_before_the_step_changes_them() -> None:
+    """In the graph that runs, every read of a weight comes before its update.
+
+    CDAN's answers, through which no gradient flows, were now and then those of the next step's weights.
+    """
+    from tensorflow.python.eager import context
+
+    pair = adversarial.Pair(10, 16, True, 3, True)
+    pair.network.begin(0)
+    pair.begin(0)
+    x, rows = np.zeros((4, 10), np.float32), [np.zeros((1, 4)), np.zeros((1, 4))]
+    context.context().enable_run_metadata()
+    try:
+        pair.descent([x, np.zeros(4, np.int64), x], rows, np.zeros(1), np.full(1, 1e-3))
+        (run,) = context.context().export_run_metadata().function_graphs
+    finally:
+        context.context().disable_run_metadata()
+    nodes = {node.name: node for node in run.post_optimization_graph.node}
+
+    def before(name: str) -> set[str]:
+        """All that one iteration has done when a node begins."""
+        found, open_ = set(), [name]
+        while open_:
+            for given in nodes[open_.pop()].input:
+                given = given.lstrip("^").split(":")[0]
+                if given in nodes and given not in found and nodes[given].op != "NextIteration":
+                    found.add(given)
+                    open_.append(given)
+        return found
+
+    updates = [node for node in nodes.values() if node.op == "AssignSubVariableOp"]
+    assert len(updates) == len(pair.descent.variables)
+    read = 0
+    for update in updates:
+        of_it = {n.name for n in nodes.values() if n.op == "ReadVariableOp" and n.input[0] == update.input[0]}
+        assert of_it <= before(update.name)
+        read += len(of_it)
+    assert read > 2 * len(updates)
+
+
 def test_many_products_are_drawn(drift) -> None:
     pair = adversarial.Pair(4, 256, True, 20, True)
     assert pair.layers[0].kernel.shape[0] == adversarial.DRAWN
