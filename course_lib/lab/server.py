@@ -17,8 +17,8 @@ from course_lib.errors import CourseError
 from course_lib.lab import preflight, settings
 from course_lib.runner.plan import all_notebooks, notebook_folder
 
-# Chinese for browsers that have no font for it, and pictures that are dropped on a control: extensions of
-# JupyterLab, which this one server loads from here. Nothing is installed.
+# Chinese for browsers that have no font for it; controls on which a picture can be dropped and whose sliders say
+# what they set: extensions of JupyterLab, which this one server loads from here. Nothing is installed.
 FONTS = Path(__file__).parents[1] / "show" / "fonts"
 EXTENSIONS = Path(__file__).parent / "extensions"
 PORT = 8888

@@ -1,12 +1,13 @@
-// A prebuilt extension of JupyterLab, written by hand, as carryover_hanzi is: a picture that is dropped on a control
-// of the course is taken as if it had been chosen in the window that the control's button opens.
+// A prebuilt extension of JupyterLab, written by hand, as carryover_hanzi is. It adds two things to the course's
+// controls: a picture that is dropped on one is taken as if it had been chosen in the window that the button opens,
+// and a slider tells a screen reader what it sets and to what.
 {
-  const sheet = new URL("drop.css", document.currentScript.src).href;
+  const sheet = new URL("controls.css", document.currentScript.src).href;
   const style = () => {
     document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: sheet }));
     return {};
   };
-  window._JUPYTERLAB = { ...window._JUPYTERLAB, carryover_drop: { init: () => {}, get: async () => style } };
+  window._JUPYTERLAB = { ...window._JUPYTERLAB, carryover_controls: { init: () => {}, get: async () => style } };
 
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
 
@@ -68,4 +69,27 @@
   document.addEventListener("dragover", held, true);
   document.addEventListener("drop", dropped, true);
   document.addEventListener("dragleave", (event) => event.relatedTarget || mark(null), true);
+
+  // ipywidgets names no slider, tells the number of a choice instead of the choice, and lets the words beside it be
+  // typed over without effect.
+  const SLIDER = ".carryover-explore .widget-slider";
+  const tell = (slider) => {
+    const handle = slider.querySelector(".noUi-handle");
+    const words = slider.querySelector(".widget-readout");
+    handle?.setAttribute("aria-label", slider.querySelector(".widget-label")?.textContent ?? "");
+    handle?.setAttribute("aria-valuetext", words.textContent);
+    words.contentEditable = "false";
+  };
+  const changed = (records) => {
+    const sliders = new Set();
+    for (const { target, addedNodes } of records) {
+      for (const node of [target.closest?.(SLIDER), ...addedNodes]) {
+        if (!(node instanceof Element)) continue;
+        if (node.matches(SLIDER)) sliders.add(node);
+        node.querySelectorAll(SLIDER).forEach((inner) => sliders.add(inner));
+      }
+    }
+    sliders.forEach(tell);
+  };
+  new MutationObserver(changed).observe(document, { childList: true, subtree: true });
 }
