@@ -17,8 +17,8 @@ from course_lib.errors import CourseError
 from course_lib.lab import preflight, settings
 from course_lib.runner.plan import all_notebooks, notebook_folder
 
-# Chinese for browsers that have no font for it; controls on which a picture can be dropped and whose sliders say
-# what they set: extensions of JupyterLab, which this one server loads from here. Nothing is installed.
+# Chinese for browsers that have no font for it; controls on which a picture can be dropped and whose sliders
+# say what they set: extensions of JupyterLab, which this one server loads from here. Nothing is installed.
 FONTS = Path(__file__).parents[1] / "show" / "fonts"
 EXTENSIONS = Path(__file__).parent / "extensions"
 PORT = 8888
@@ -143,6 +143,7 @@ def _arguments(folder: Path, clone: Path, address: str, port: int, others: bool,
     """Return what JupyterLab is started with."""
     chosen = {
         "ServerApp.root_dir": clone,
+        "ServerApp.contents_manager_class": "course_lib.lab.contents.Contents",
         "ServerApp.port": port,
         "ServerApp.port_retries": 50 if others else 0,
         "ServerApp.open_browser": browser,

@@ -16,6 +16,9 @@ from course_lib.runner.state import write_atomically
 KERNEL = "python3"
 """The kernel's name, as the notebooks have it."""
 
+DISPLAYED = "Carryover"
+"""What JupyterLab calls it."""
+
 HIDDEN = (
     *("__pycache__", "*.pyc", "*~", "*.egg-info", "cases", "solutions", "tests", "tools"),
     *("conftest.py", "environment.yml", "Makefile", "pyproject.toml", "ruff.toml"),
@@ -97,6 +100,6 @@ def write_settings(folder: Path, language: str) -> None:
     (folder / "kernels").mkdir()
     write_kernel_spec(
         folder / "kernels" / KERNEL,
-        {"display_name": "Carryover"},
+        {"display_name": DISPLAYED},
         ["--InteractiveShellApp.extra_extensions=course_lib.lab.kernel", "--log-level=ERROR"],
     )

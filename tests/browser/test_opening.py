@@ -51,6 +51,11 @@ def test_the_kernel_is_found_without_a_question(start):
     expect(start.page.locator(".jp-Toolbar-kernelName")).to_have_text(re.compile("Carryover"))
 
 
+def test_what_is_only_opened_counts_as_saved(start):
+    assert not start.page.evaluate("() => window.carryover.context.model.dirty")
+    expect(start.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+
+
 def test_run_all_of_00_ends_without_an_error(start):
     start.run_all()
     assert not start.errors()

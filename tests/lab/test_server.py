@@ -130,7 +130,9 @@ def test_what_the_reader_sets_goes_before_ours():
     assert "--ServerApp.port=8888" in both
 
 
-@pytest.mark.parametrize("folder", [server.FONTS / "carryover_hanzi", server.EXTENSIONS / "carryover_controls"])
+@pytest.mark.parametrize(
+    "folder", [server.FONTS / "carryover_hanzi", server.EXTENSIONS / "carryover_controls"]
+)
 def test_extensions_are_there(folder):
     told = json.loads((folder / "package.json").read_text())
     assert told["name"] == folder.name
