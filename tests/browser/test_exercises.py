@@ -64,6 +64,10 @@ def card(book, key, status):
     return book.output(key).locator(f".carryover-check.carryover-{status}")
 
 
+def test_its_tab_tells_it_from_the_notebook_of_that_name(exercise):
+    expect(exercise.page.get_by_role("tab", name=f"Exercise: {NAME}.ipynb")).to_be_visible()
+
+
 def test_untouched_every_check_says_not_begun(exercise):
     exercise.run_all()
     assert not exercise.errors()

@@ -1,13 +1,32 @@
-// A prebuilt extension of JupyterLab, written by hand, as carryover_hanzi is. It adds two things to the course's
-// controls: a picture that is dropped on one is taken as if it had been chosen in the window that the button opens,
-// and a slider tells a screen reader what it sets and to what.
+// A prebuilt extension of JupyterLab, written by hand, as carryover_hanzi is. It helps where JupyterLab and ipywidgets
+// leave a learner in the dark: a picture that is dropped on one of the course's controls is taken as if it had been
+// chosen in the window that the button opens; a slider tells a screen reader what it sets and to what; and the tab of
+// an exercise, whose file is named as its notebook's is, says that it is one.
 {
+  const EXERCISE = "carryover-exercise";
   const sheet = new URL("controls.css", document.currentScript.src).href;
   const style = () => {
     document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: sheet }));
     return {};
   };
-  window._JUPYTERLAB = { ...window._JUPYTERLAB, carryover_controls: { init: () => {}, get: async () => style } };
+  // A word of the style sheet, as a new label would rename the file.
+  const markTabs = (shell) => {
+    for (const { context, title } of shell.widgets("main")) {
+      if (!/(^|\/)exercises\/[^/]+\.ipynb$/.test(context?.path) || title.className.includes(EXERCISE)) continue;
+      title.className += ` ${EXERCISE}`;
+    }
+  };
+  const plugin = {
+    id: "carryover_controls:tabs",
+    autoStart: true,
+    activate: ({ restored, shell }) => {
+      restored.then(() => markTabs(shell));
+      shell.layoutModified.connect(() => markTabs(shell));
+    },
+  };
+  const modules = { "./style": style, "./extension": () => plugin };
+  const container = { init: () => {}, get: async (name) => modules[name] };
+  window._JUPYTERLAB = { ...window._JUPYTERLAB, carryover_controls: container };
 
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
 
