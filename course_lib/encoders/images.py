@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any
@@ -186,15 +187,13 @@ class ImageEncoder:
                 short = batch_size - len(batch)
                 yield np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
 
-        spec = tf.TensorSpec((batch_size, *x.shape[1:]), tf.uint8)
-        stream = tf.data.Dataset.from_generator(batches, output_signature=spec).prefetch(2)
         from course_lib.show.progress import Progress
 
         done, since = 0, time.perf_counter()
         written = 0
         with Progress(f"features at {self.pixels} px", len(rows), "images", visible=progress) as bar:
-            for batch in stream:
-                found = np.asarray(graph(batch))[: len(rows) - done]
+            for batch in _made_ahead(batches()):
+                found = np.asarray(graph(tf.constant(batch)))[: len(rows) - done]
                 out[done : done + len(found)] = found
                 done += len(found)
                 bar.update(len(found))
@@ -691,3 +690,12 @@ def freeze(function: Graph, shape: tuple[int, ...]) -> Graph:
     traced = tf.function(function).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
     frozen = convert_variables_to_constants_v2(traced)
     return lambda batch: frozen(batch)[0]
+
+
+def _made_ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield all; the next is made while one is used. (`frameworks` says what is wrong with ``tf.data``.)"""
+    with ThreadPoolExecutor(1) as pool:
+        coming: Future[np.ndarray | None] = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
