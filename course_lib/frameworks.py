@@ -27,8 +27,9 @@ def quiet_tensorflow() -> None:
 
     Their native code writes about its build to the standard error stream, which a notebook would keep below
     the first cell that happens to need them, and no setting silences it. Known lines are dropped; every
-    other line is passed on.
+    other line is passed on. What TensorFlow frees is kept for its next step.
     """
+    _keep_freed_memory()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _stderr_without(_CHATTER):
         import keras  # noqa: F401

@@ -693,7 +693,7 @@ def freeze(function: Graph, shape: tuple[int, ...]) -> Graph:
 
 
 def _made_ahead(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield all; the next is made while one is used. (`frameworks` says what is wrong with ``tf.data``.)"""
+    """Yield all; the next is made while one is used. On ``tf.data`` see `frameworks`."""
     with ThreadPoolExecutor(1) as pool:
         coming: Future[np.ndarray | None] = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:
