@@ -46,21 +46,24 @@ bench: setup
 	@$(BIN)/course bench $(NAMES)
 
 # Tests that watch time limits, memory or processes come alone. One of the others after another would leave
-# half of two cores idle: their files are shared out among processes.
+# half of two cores idle: files are shared out among processes, of which each computes with one thread. Threads of
+# two processes on two cores spend half of their time turning in circles, waiting for one another.
 ALONE := $(addprefix tests/,attacks cli grading lab runner scale)
-SHARED := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser) --numprocesses $(WORKERS) --dist loadfile
+OTHERS := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser)
+SHARED := --numprocesses $(WORKERS) --dist loadfile
+ONE_THREAD := $(if $(filter-out 1,$(WORKERS)),OMP_NUM_THREADS=1)
 
-# How the notebooks are compared is in conftest.py. They come in a run of their own: by the end of the first, its
-# process holds both frameworks and gigabytes, which a laptop needs for a notebook's kernel. The browser comes
-# last: what the notebooks have computed is cached by then. Without Chromium its tests are skipped, and say so.
+# How the notebooks are compared is in conftest.py. They come in a run of their own: by the end of the one before,
+# its processes hold both frameworks and gigabytes, which a laptop needs for the notebooks' kernels. The browser
+# comes last: what the notebooks have computed is cached by then. Without Chromium it is skipped, and says so.
 test: setup-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict course_lib book
 	COURSE_PROGRESS=0 $(BIN)/python -m pytest $(ALONE)
-	COURSE_PROGRESS=0 $(BIN)/python -m pytest $(SHARED)
-	COURSE_PROGRESS=0 $(BIN)/python -m pytest notebooks --nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg \
-		--nbval-cell-timeout 600
+	$(ONE_THREAD) COURSE_PROGRESS=0 $(BIN)/python -m pytest $(OTHERS) $(SHARED)
+	$(ONE_THREAD) COURSE_PROGRESS=0 $(BIN)/python -m pytest notebooks $(SHARED) \
+		--nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg --nbval-cell-timeout 600
 	$(BIN)/python -m pytest tests/browser
 
 # What the tests reach. Counting branches slows every line, so that `make test` does without.
