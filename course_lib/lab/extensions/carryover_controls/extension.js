@@ -95,8 +95,9 @@
   const tell = (slider) => {
     const handle = slider.querySelector(".noUi-handle");
     const words = slider.querySelector(".widget-readout");
-    handle?.setAttribute("aria-label", slider.querySelector(".widget-label")?.textContent ?? "");
-    handle?.setAttribute("aria-valuetext", words.textContent);
+    if (!handle || !words) return;
+    handle.setAttribute("aria-label", slider.querySelector(".widget-label")?.textContent ?? "");
+    handle.setAttribute("aria-valuetext", words.textContent);
     words.contentEditable = "false";
   };
   const changed = (records) => {
