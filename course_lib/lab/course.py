@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from course_lib.runner.plan import all_notebooks, notebook_folder
+from course_lib.runner.plan import all_notebooks, clocks_here, notebook_folder
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Notebook:
     title, question : str
         In the language of its folder.
     minutes, gib, yardstick : float or None
-        What executing it took where its outputs were recorded, the most memory that it held, and the
-        `yardstick` of that machine.
+        What executing it took where that was recorded, the most memory that it held, and the `yardstick` of
+        that machine.
     cells : frozenset of str
         Ids of its code cells.
     """
@@ -68,10 +68,17 @@ def language(folder: Path) -> str:
     return "zh" if folder.name == "zh" else "en"
 
 
-def course(folder: Path) -> list[Notebook]:
-    """Return the notebooks of a folder in their order; one that cannot be read has its name alone."""
+def course(folder: Path, *, here: bool = False) -> list[Notebook]:
+    """Return the notebooks of a folder in their order; one that cannot be read has its name alone.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    here : bool
+        Tell minutes and memory for the data that a notebook gets here, not for those of its outputs.
+    """
     asked = questions(language(folder))
-    return [_described(path, asked.get(path.name[:2], "")) for path in all_notebooks(folder)]
+    return [_described(path, asked.get(path.name[:2], ""), here) for path in all_notebooks(folder)]
 
 
 def questions(words: str) -> dict[str, str]:
@@ -80,7 +87,7 @@ def questions(words: str) -> dict[str, str]:
     return {row["number"]: row[words] for row in csv.DictReader(text.splitlines())}
 
 
-def _described(path: Path, question: str) -> Notebook:
+def _described(path: Path, question: str, here: bool) -> Notebook:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         cells = frozenset(cell["id"] for cell in content["cells"] if cell["cell_type"] == "code")
@@ -88,7 +95,8 @@ def _described(path: Path, question: str) -> Notebook:
         about = content["metadata"].get("carryover", {})
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
         return Notebook(path.stem, path.stem, question, None, None, None, frozenset())
-    minutes, gib, mark = (_figure(about, key) for key in ("minutes", "peak_gib", "yardstick"))
+    told = clocks_here(about) if here else about
+    minutes, gib, mark = (_figure(told, key) for key in ("minutes", "peak_gib", "yardstick"))
     return Notebook(path.stem, heading, question, minutes, gib, mark, cells)
 
 
@@ -100,6 +108,6 @@ def _headings(content: dict[str, Any]) -> Iterator[str]:
             yield found[1]
 
 
-def _figure(about: dict[str, Any], key: str) -> float | None:
+def _figure(about: Mapping[str, Any], key: str) -> float | None:
     value = about.get(key)
     return float(value) if isinstance(value, int | float) and value > 0 else None

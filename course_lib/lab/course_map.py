@@ -243,9 +243,9 @@ def course_map(
 ) -> CourseMap:
     """Return the map of the course: links, minutes, memory, exercises and how far you are.
 
-    Minutes are those recorded in each notebook times how much slower than there a small piece of work is
-    here (`yardstick`), or what `course run` measured on this very machine. In JupyterLab the map renews
-    itself when a notebook's cells are run or an exercise is solved.
+    Minutes are those recorded in each notebook, for the data that it gets here, times how much slower than
+    there a small piece of work is here (`yardstick`), or what `course run` measured on this very machine. In
+    JupyterLab the map renews itself when a notebook's cells are run or an exercise is solved.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def course_map(
 
 
 def _made(folder: Path, mine: bool, memory: float | None) -> CourseMap:
-    books = course(folder)
+    books = course(folder, here=mine)
     room = memory_gib() if memory is None else memory
     try:
         exercises = tally.progress().counts

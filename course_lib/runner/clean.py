@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 
 from course_lib.runner.chinese import renew
+from course_lib.runner.plan import ELSEWHERE
 from course_lib.runner.state import Record, write_atomically
 from course_lib.runner.yardstick import yardstick
 
@@ -47,10 +48,17 @@ def committed(executed: Any, record: Record) -> Any:
     notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     about = dict(notebook.metadata.get("carryover", {}))
-    about |= {"edition": record.edition, "minutes": round(record.seconds / 60, 1)}
-    about |= {"peak_gib": round(record.peak_bytes / 2**30, 1), "yardstick": round(yardstick(), 1)}
-    notebook.metadata["carryover"] = about
+    notebook.metadata["carryover"] = about | {"edition": record.edition} | _clocks(record)
     return notebook
+
+
+def _clocks(record: Record) -> dict[str, float]:
+    """Return what a run took, and how fast the machine is on which it did."""
+    return {
+        "minutes": round(record.seconds / 60, 1),
+        "peak_gib": round(record.peak_bytes / 2**30, 1),
+        "yardstick": round(yardstick(), 1),
+    }
 
 
 def _says_something(output: Any) -> bool:
@@ -82,15 +90,34 @@ def figures(executed: Any) -> dict[str, bytes]:
     return found
 
 
-def write_committed(executed: Any, record: Record, path: Path) -> None:
+def write_committed(executed: Any, record: Record, path: Path) -> bool:
     """Write the committed form of `executed` to `path`, and its figures for the README to ``docs``.
 
-    The Chinese edition beside it, where there is one, gets the same code and outputs.
+    The Chinese edition beside it, where there is one, gets the same code and outputs. Outputs of another
+    edition of the data are not replaced: what this run took is noted under ``metadata.carryover.elsewhere``.
+
+    Returns
+    -------
+    bool
+        Whether outputs were written.
     """
+    kept = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    about = kept.metadata.get("carryover", {})
+    if about.get("edition", record.edition) != record.edition:
+        kept.metadata["carryover"] = about | {
+            ELSEWHERE: about.get(ELSEWHERE, {}) | {record.edition: _clocks(record)}
+        }
+        _write(kept, path)
+        return False
     docs = path.parent.parent / "docs"
     for name, png in figures(executed).items():
         docs.mkdir(exist_ok=True)
         (docs / f"{name}.png").write_bytes(png)
-    text = nbformat.writes(committed(executed, record))  # type: ignore[no-untyped-call]
+    _write(committed(executed, record), path)
+    return True
+
+
+def _write(notebook: Any, path: Path) -> None:
+    text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
     write_atomically(path, text.rstrip("\n") + "\n")
     renew(path)

@@ -19,7 +19,7 @@ from course_lib.runner.clean import write_committed
 from course_lib.runner.execute import Execution, execute
 from course_lib.runner.headlines import renew
 from course_lib.runner.pages import Entry, title_of, write_pages
-from course_lib.runner.plan import all_notebooks, chosen, edition, notebook_folder, source_key
+from course_lib.runner.plan import all_notebooks, chosen, clocks_here, edition, notebook_folder, source_key
 from course_lib.runner.progress import RunProgress
 from course_lib.runner.results import facts_of, write_results
 from course_lib.runner.state import Record, State, only_one, write_atomically
@@ -127,7 +127,12 @@ def _keep(path: Path, result: Execution, key: str, state: State, build: Path, co
     )
     if commit and result.ok:
         if source_key(path) == key:
-            write_committed(result.notebook, record, path)
+            if not write_committed(result.notebook, record, path):
+                Console().print(
+                    f"{path.name} has outputs of other data than {record.edition}: they stay; "
+                    "minutes and memory of this run were noted.",
+                    highlight=False,
+                )
         else:  # somebody saved it meanwhile: what they wrote is worth more than outputs of the old cells
             Console().print(
                 f"{path.name} changed while it ran; its outputs are only in {build}.", highlight=False
@@ -141,7 +146,7 @@ def _expected_seconds(path: Path, state: State) -> float | None:
     if path.stem in state.records:
         return state.records[path.stem].seconds
     about = json.loads(path.read_text(encoding="utf-8")).get("metadata", {}).get("carryover", {})
-    minutes = about.get("minutes")
+    minutes = clocks_here(about).get("minutes")
     return float(minutes) * 60 if isinstance(minutes, int | float) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,9 @@ def versions() -> dict[str, str]:
 PACKAGED = "packaged"
 """The edition of a notebook without a choice of data: its results are the same wherever it runs."""
 
+ELSEWHERE = "elsewhere"
+"""Where a notebook's metadata keep, by edition, what it takes with other data than its outputs are of."""
+
 CHOICES = (("cifar10", "solar_cells"), ("spoken_digits", "tones"))
 """Data sets of which a notebook uses the first that is here; the last always is."""
 
@@ -153,6 +156,24 @@ def edition_like(recorded: str | None) -> str:
         return PACKAGED
     choice = next((one for one in CHOICES if recorded in one), CHOICES[0])
     return next((name for name in choice if tasks.available(name)), choice[-1])
+
+
+def clocks_here(about: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a notebook took with the data that it gets here, of what its metadata tell.
+
+    Parameters
+    ----------
+    about : mapping
+        ``metadata.carryover``. Where it tells nothing of these data, it is taken as it is.
+
+    Examples
+    --------
+    >>> clocks_here({"edition": "packaged", "minutes": 2.1})["minutes"]
+    2.1
+    """
+    here = edition_like(about.get("edition"))
+    found: Mapping[str, Any] = about.get(ELSEWHERE, {}).get(here, about)
+    return found
 
 
 def source_key(notebook: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-def write(path: Path, title: str, *cells: str, **about: float) -> None:
+def write(path: Path, title: str, *cells: str, **about: object) -> None:
     """Write a notebook: a heading, and code cells named after its number."""
     number = path.name[:2]
     heading = {"cell_type": "markdown", "id": f"{number}-000", "metadata": {}, "source": [f"# {title}\n"]}

@@ -14,6 +14,7 @@ from course_lib.grading import tally
 from course_lib.lab import course, course_map, memory, seen
 from course_lib.lab import kernel as kernels
 from course_lib.runner import plan
+from tests.lab.conftest import write
 
 module = sys.modules["course_lib.lab.course_map"]  # the function hides its module
 
@@ -40,6 +41,24 @@ def test_minutes_are_scaled_by_the_speed_of_this_machine(clone, monkeypatch):
     rows = course_map(mine=True).rows
     assert [row.minutes for row in rows] == [None, 12.0]
     assert [row.minutes for row in course_map(mine=False).rows] == [None, 4.0]
+
+
+def test_minutes_and_memory_are_those_of_the_data_that_are_here(clone, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    monkeypatch.setenv("COURSE_CACHE", str(clone / "cache"))
+    monkeypatch.setattr(module, "yardstick", lambda: 10.0)
+    elsewhere = {"solar_cells": {"minutes": 5, "peak_gib": 1.5, "yardstick": 10.0}}
+    about = {"edition": "cifar10", "minutes": 2, "peak_gib": 2.5, "yardstick": 10.0, "elsewhere": elsewhere}
+    write(clone / "notebooks" / "01_more.ipynb", "01 · More", "1", **about)
+
+    def told(mine):
+        row = course_map(mine=mine).rows[1]
+        return row.minutes, row.notebook.gib
+
+    assert told(mine=True) == (5, 1.5)
+    assert told(mine=False) == (2, 2.5)  # the data of its outputs
+    monkeypatch.setattr(plan, "edition_like", lambda recorded: recorded)  # as where CIFAR-10 is
+    assert told(mine=True) == (2, 2.5)
 
 
 def test_measured_minutes_go_before_estimated_ones(clone):

@@ -260,6 +260,26 @@ def test_a_notebook_without_a_choice_of_data_keeps_its_edition(course):
     assert "packaged" not in (course.build / "pages" / "index.html").read_text()
 
 
+def test_outputs_of_other_data_stay_and_what_this_run_took_is_noted(course, monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    monkeypatch.setenv("COURSE_CACHE", str(course.folder / "cache"))
+    path = course.add("00_a", "print('of here')")
+    notebook = json.loads(path.read_text())
+    recorded = {"edition": "cifar10", "minutes": 40.0, "elsewhere": {"another": {"minutes": 7.0}}}
+    notebook["metadata"]["carryover"] = recorded
+    path.write_text(json.dumps(notebook))
+    code, told = course.run("--commit-outputs")
+    assert code == 0
+    assert "they stay" in told
+    after = json.loads(path.read_text())
+    about = after["metadata"].pop("carryover")
+    noted = about["elsewhere"].pop("solar_cells")
+    assert set(noted) == {"minutes", "peak_gib", "yardstick"}
+    assert noted["minutes"] < 1 < noted["yardstick"]
+    assert about == recorded
+    assert after["cells"] == notebook["cells"]
+
+
 def test_figures_for_the_readme_are_kept(course):
     source = "from IPython.display import Image, display\nfrom PIL import Image as P\nimport io\n"
     source += "s = io.BytesIO()\nP.new('RGB', (3, 2)).save(s, 'png')\ndisplay(Image(s.getvalue()))"
