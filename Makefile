@@ -45,10 +45,10 @@ book: setup-book
 bench: setup
 	@$(BIN)/course bench $(NAMES)
 
-# Tests that watch time limits, memory or processes come alone. One of the others after another would leave
-# half of two cores idle: files are shared out among processes, of which each computes with one thread. Threads of
+# Tests of the sandbox's limits of time and memory come alone. One of the others after another would leave half
+# of two cores idle: files are shared out among processes, of which each computes with one thread. Threads of
 # two processes on two cores spent 40% of their time turning in circles, waiting for one another.
-ALONE := $(addprefix tests/,attacks cli grading lab runner scale)
+ALONE := $(addprefix tests/,attacks grading)
 OTHERS := course_lib tests $(addprefix --ignore ,$(ALONE) tests/browser)
 SHARED := --numprocesses $(WORKERS) --dist loadfile
 ONE_THREAD := $(if $(filter-out 1,$(WORKERS)),OMP_NUM_THREADS=1)

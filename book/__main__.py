@@ -6,7 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from book.site import BookError, build
+from course_lib.cli.quick import without_iri_grammars
+
+without_iri_grammars()
+
+from book.site import BookError, build  # noqa: E402  it reads notebooks
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,18 @@ from pathlib import Path
 import pytest
 
 from course_lib import tasks
+from course_lib.cli.quick import without_iri_grammars
 
 WITH_DATA = {name: os.environ.get(name) for name in ("COURSE_DATA", "COURSE_CACHE", "KERAS_HOME")}
 
 
 ROOT = Path(__file__).parents[1]
+
+without_iri_grammars()
+
+# A shell's background jobs ignore Ctrl-C, and so does whatever they start, also what a test presses it for.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from course_lib.cli.quick import without_iri_grammars
 from course_lib.errors import CourseError
 
 app = typer.Typer(
@@ -231,6 +232,7 @@ def grade(
 
 def main() -> None:
     """Run the command; an error of the course is told in plain words, without a traceback."""
+    without_iri_grammars()
     debug = "--debug" in sys.argv[1:]
     try:
         app()

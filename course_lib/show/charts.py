@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 METRICS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 
 
+_BESIDE = ((9, -12), (9, 4), (-9, -12), (-9, 4), (9, -26), (9, 18), (-9, -26), (-9, 18))
+"""Places for a point's name, the best first: so many points to the right and up."""
+
+
 class IntervalLike(Protocol):
     """A value with the ends of its interval."""
 
@@ -458,16 +462,33 @@ def tradeoff(
         figure, ((axes,),) = panels(figsize=(7.2, 3.8))
         costs = [cost for cost, _ in points.values()]
         axes.plot(costs, [s.value for _, s in points.values()], color="0.6", lw=1.2, zorder=1)
-        for k, (name, (cost, score)) in enumerate(points.items()):
+        for k, (cost, score) in enumerate(points.values()):
             axes.plot([cost, cost], [score.low, score.high], color=PALETTE[0], lw=1.6)
             axes.plot(cost, score.value, marker=MARKERS[k % len(MARKERS)], color=PALETTE[0], ms=8)
-            axes.annotate(name, (cost, score.value), xytext=(9, -12), textcoords="offset points")
         axes.set(xlabel=x, ylabel=y)
         axes.set_xlim(0, max(costs) * 1.18)
         axes.yaxis.set_major_formatter(percent_tick)
         axes.set_title(title)
+        _name_points(axes, {name: (cost, score.value) for name, (cost, score) in points.items()})
     told = "; ".join(f"{name}: {cost:.2g} {x}, {score.value:.0%}" for name, (cost, score) in points.items())
     return Picture(figure, alt or f"{y} against {x}. {told}.")
+
+
+def _name_points(axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, where it covers no other name and the fewest points and intervals."""
+    axes.figure.draw_without_rendering()  # gives the axes their place
+    lines = [line.get_window_extent() for line in axes.lines[1:]]  # the first runs through all points
+    names: list[Any] = []
+    for name, point in points.items():
+        label = axes.annotate(name, point, xytext=(0, 0), textcoords="offset points")
+
+        def covered(place: tuple[int, int], label: Any = label) -> tuple[int, int]:
+            label.set(position=place, ha="left" if place[0] > 0 else "right")
+            box = label.get_window_extent()
+            return box.count_overlaps(names), box.count_overlaps(lines)
+
+        covered(min(_BESIDE, key=covered))
+        names.append(label.get_window_extent())
 
 
 def reference_line(axes: Any, value: float | None, name: str, *, horizontal: bool) -> None:

@@ -68,8 +68,6 @@ class Lab:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # a shell in the background ignores Ctrl-C, and its children inherit that
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self.url = self._url()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -71,6 +71,20 @@ def test_a_link_of_the_map_opens_its_notebook(start):
     expect(other.page.locator(".lm-TabBar-tab.lm-mod-current", has_text="01_background")).to_be_visible()
 
 
+def test_chinese_in_a_formula_is_drawn_in_the_font_of_the_course(opened):
+    page = opened("notebooks/02_concepts.ipynb").page
+    page.locator("mjx-utext", has_text="域").last.scroll_into_view_if_needed()
+    asked = page.context.new_cdp_session(page)
+    asked.send("DOM.enable")
+    asked.send("CSS.enable")
+    root = asked.send("DOM.getDocument")["root"]["nodeId"]
+    found = asked.send("DOM.querySelectorAll", {"nodeId": root, "selector": "mjx-utext"})["nodeIds"]
+    assert len(found) >= len("领域任务")
+    for node in found:
+        fonts = asked.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+        assert {font["familyName"] for font in fonts} == {"Carryover Hanzi"}
+
+
 def test_ctrl_c_ends_the_server_and_its_kernels(context, tmp_path):
     server = Lab(copy_clone(tmp_path / "carryover"), tmp_path / "home")
     try:

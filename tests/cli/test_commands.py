@@ -44,6 +44,17 @@ def test_help_imports_nothing_heavy():
     assert "HEAVY []" in found.stdout
 
 
+@pytest.mark.parametrize(("begun", "built"), [("", True), ("main()", False)])
+def test_a_command_that_reads_notebooks_builds_no_grammars(begun, built):
+    script = (
+        "import sys\nfrom course_lib.cli import main\nsys.argv = ['course', '--help']\n"
+        f"try: {begun or 'pass'}\nexcept SystemExit: pass\n"
+        "import nbformat\nprint('BUILT', 'lark' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert f"BUILT {built}" in found.stdout
+
+
 def test_an_error_of_the_course_has_no_traceback_unless_asked_for(tmp_path):
     plain = course("run", "--notebooks", str(tmp_path / "nowhere"))
     assert plain.returncode == 1

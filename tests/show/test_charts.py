@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from course_lib import show
 from course_lib.errors import BadInput
 from course_lib.measure.report import Interval
+from course_lib.show import charts
 
 
 def curve(name, values, sizes=(50, 100, 1000)):
@@ -116,6 +117,20 @@ def test_tradeoff_labels_each_choice():
     assert texts(picture.figure.axes[0]) == ["64 px", "224 px"]
     assert len(picture.figure.axes[0].lines) == 1 + 2 * 2
     assert "224 px: 11 ms, 88%" in picture.alt
+
+
+def test_names_of_near_points_lie_apart(monkeypatch):
+    near = {f"blur {k}": (0.15 + k / 100, Interval(0.67 + k / 1000, 0.6, 0.74)) for k in range(4)}
+
+    def overlap():
+        axes = show.tradeoff(near, x="distance", y="accuracy").figure.axes[0]
+        FigureCanvasAgg(axes.figure).draw()
+        names = [name.get_window_extent() for name in axes.texts]
+        return any(name.count_overlaps(names[k + 1 :]) for k, name in enumerate(names))
+
+    assert not overlap()
+    monkeypatch.setattr(charts, "_BESIDE", charts._BESIDE[:1])
+    assert overlap()
 
 
 def test_own_words_replace_the_written_ones():
