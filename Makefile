@@ -64,7 +64,7 @@ test: setup-test
 	$(ONE_THREAD) COURSE_PROGRESS=0 $(BIN)/python -m pytest $(OTHERS) $(SHARED)
 	$(ONE_THREAD) COURSE_PROGRESS=0 $(BIN)/python -m pytest notebooks $(SHARED) \
 		--nbval-lax --nbval-sanitize-with tests/notebooks/sanitise.cfg --nbval-cell-timeout 600
-	$(BIN)/python -m pytest tests/browser
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/browser $(SHARED)
 
 # What the tests reach. Counting branches slows every line, so that `make test` does without.
 coverage: setup-test

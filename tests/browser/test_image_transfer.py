@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -12,11 +10,7 @@ from sklearn.datasets import load_sample_image
 from tests.browser.conftest import SEEN
 from tests.browser.notebook import choose, drag, follows
 
-# Ten minutes where nothing of it is cached; for continuous integration as soon as that is known to have room.
-pytestmark = [
-    pytest.mark.timeout(1800),
-    pytest.mark.skipif("COURSE_WHOLE" not in os.environ, reason="takes minutes: set COURSE_WHOLE=1"),
-]
+pytestmark = pytest.mark.timeout(1800)  # some three minutes after nbval's run, ten where nothing is cached
 
 LABELS, PIXELS, OWN = "04-038", "04-039", "04-044"
 
