@@ -480,15 +480,16 @@ def _name_points(axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
     lines = [line.get_window_extent() for line in axes.lines[1:]]  # the first runs through all points
     names: list[Any] = []
     for name, point in points.items():
-        label = axes.annotate(name, point, xytext=(0, 0), textcoords="offset points")
+        label = axes.annotate(name, point, xytext=_BESIDE[0], textcoords="offset points")
+        boxes = {place: _covered(label, place) for place in _BESIDE}
+        covers = {at: (box.count_overlaps(names), box.count_overlaps(lines)) for at, box in boxes.items()}
+        names.append(_covered(label, min(_BESIDE, key=covers.__getitem__)))
 
-        def covered(place: tuple[int, int], label: Any = label) -> tuple[int, int]:
-            label.set(position=place, ha="left" if place[0] > 0 else "right")
-            box = label.get_window_extent()
-            return box.count_overlaps(names), box.count_overlaps(lines)
 
-        covered(min(_BESIDE, key=covered))
-        names.append(label.get_window_extent())
+def _covered(label: Any, place: tuple[int, int]) -> Any:
+    """Move a name to a place beside its point; return the box that it fills there."""
+    label.set(position=place, ha="left" if place[0] > 0 else "right")
+    return label.get_window_extent()
 
 
 def reference_line(axes: Any, value: float | None, name: str, *, horizontal: bool) -> None:
