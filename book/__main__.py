@@ -8,10 +8,6 @@ from pathlib import Path
 
 from course_lib.cli.quick import without_iri_grammars
 
-without_iri_grammars()
-
-from book.site import BookError, build  # noqa: E402  it reads notebooks
-
 
 def main() -> int:
     """Read the command line, build, and print a line or what is wrong."""
@@ -23,6 +19,9 @@ def main() -> int:
     )
     parser.add_argument("--linkcheck", action="store_true", help="try links to other sites too (network)")
     options = parser.parse_args()
+    without_iri_grammars()
+    from book.site import BookError, build  # it reads notebooks
+
     try:
         made = build(
             options.root, options.out, executed=options.executed, external=options.linkcheck, say=print
